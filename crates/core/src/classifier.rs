@@ -1,0 +1,164 @@
+//! Classifiers: what is learned from labelled rows, and what then scores rows.
+
+use crate::labels::Labels;
+use crate::seed::Seed;
+use ndarray::{Array1, Array2, ArrayView2};
+use std::ops::ControlFlow;
+use thiserror::Error;
+
+/// What a classifier tells after every pass over the training rows (or iteration of a solver).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// Passes done, from 1.
+    pub number: usize,
+    /// Passes planned at most.
+    pub of: usize,
+    /// Mean training loss of the pass, with the penalty.
+    pub loss: f64,
+}
+
+/// Called after every epoch; [`ControlFlow::Break`] ends the training and keeps what was learned so far.
+pub type OnEpoch<'a> = dyn FnMut(Epoch) -> ControlFlow<()> + 'a;
+
+/// A way to learn from labelled rows, before it has seen any.
+pub trait Classifier: Send + Sync {
+    /// Learns from rows `x` (n, d), finite, with their labels (n).
+    ///
+    /// # Errors
+    /// [`FitError::Refused`] when the rows or labels are of a kind it does not take, [`FitError::NonFinite`] when it
+    /// diverges. Not converging is not an error: it is a fact in [`Fitted`].
+    ///
+    /// # Panics
+    /// When `x` and `y` have different lengths.
+    fn fit(
+        &self,
+        x: ArrayView2<'_, f32>,
+        y: &Labels,
+        seed: Seed,
+        on_epoch: &mut OnEpoch<'_>,
+    ) -> Result<Fitted, FitError>;
+
+    /// Whether the result does not depend on the seed.
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+}
+
+/// What training gave.
+pub struct Fitted {
+    /// The model.
+    pub model: Box<dyn Model>,
+    /// Passes (or iterations of a solver) that were made.
+    pub epochs: usize,
+    /// Whether its stopping criterion was met. Training for a planned number of passes counts as met.
+    pub converged: bool,
+}
+
+/// A trained classifier.
+pub trait Model: Send + Sync {
+    /// Scores of rows `x` (n, d), as (n, k): the greatest wins, the lowest class among equals. A row's scores do not
+    /// depend on the rows beside it, to the bit.
+    ///
+    /// # Panics
+    /// When `x` does not have the d columns of the training rows.
+    fn scores(&self, x: ArrayView2<'_, f32>) -> Array2<f32>;
+
+    /// Bytes of its parameters: what a stored model must hold.
+    fn model_bytes(&self) -> usize;
+}
+
+/// Why a classifier could not be fitted.
+#[derive(Debug, Error, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum FitError {
+    /// The rows or labels are not of a kind that this classifier takes; a reason a person can act on.
+    #[error("{reason}")]
+    Refused {
+        /// What does not fit and what would.
+        reason: String,
+    },
+    /// The loss stopped being a finite number.
+    #[error("the loss is {loss} in epoch {epoch}, step {step}: a smaller learning rate or scaled features may help")]
+    NonFinite {
+        /// Pass, from 1.
+        epoch: usize,
+        /// Step within the pass, from 1.
+        step: usize,
+        /// The value found.
+        loss: f64,
+    },
+}
+
+impl FitError {
+    /// A refusal with its reason.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
+    }
+}
+
+/// The checks that every classifier makes first: rows and labels that fit each other, at least two classes with
+/// rows, finite numbers.
+///
+/// # Errors
+/// [`FitError::Refused`] with the reason.
+///
+/// # Panics
+/// When `x` and `y` have different lengths.
+pub fn check_rows(x: ArrayView2<'_, f32>, y: &Labels) -> Result<(), FitError> {
+    assert_eq!(x.nrows(), y.len(), "rows and labels");
+    let present = y.counts().iter().filter(|&&count| count > 0).count();
+    if present < 2 {
+        return Err(FitError::refused(format!("training needs rows of at least two classes, found {present}")));
+    }
+    if x.ncols() == 0 {
+        return Err(FitError::refused("the rows have no columns"));
+    }
+    // A sum is not finite when one term is not, and costs one pass at memory speed.
+    for (i, row) in x.outer_iter().enumerate() {
+        if !row.iter().fold(0.0f32, |acc, v| acc + v * 0.0).is_finite() {
+            return Err(FitError::refused(format!("row {i} holds a value that is not finite")));
+        }
+    }
+    Ok(())
+}
+
+/// The column of the greatest score in each row of (n, k); the lowest column among equals.
+///
+/// # Panics
+/// When there are no columns.
+pub fn argmax_rows(scores: ArrayView2<'_, f32>) -> Array1<usize> {
+    assert!(scores.ncols() > 0, "scores of no classes");
+    let best = |row: ndarray::ArrayView1<'_, f32>| {
+        let mut best = 0;
+        for (i, &score) in row.iter().enumerate() {
+            if score > row[best] {
+                best = i;
+            }
+        }
+        best
+    };
+    scores.outer_iter().map(best).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_lowest_class_wins_among_equals() {
+        assert_eq!(argmax_rows(array![[1.0, 3.0, 3.0], [0.0, 0.0, 0.0]].view()), array![1, 0]);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_learned_from_are_refused() {
+        let one_class = Labels::new(array![1, 1], 2).unwrap();
+        let two = Labels::new(array![0, 1], 2).unwrap();
+        let reason = |r: Result<(), FitError>| r.unwrap_err().to_string();
+        let x = array![[0.0f32], [1.0]];
+        assert!(reason(check_rows(x.view(), &one_class)).contains("at least two classes, found 1"));
+        assert!(reason(check_rows(array![[0.0], [f32::NAN]].view(), &two)).contains("row 1"));
+        assert!(reason(check_rows(array![[f32::INFINITY], [0.0]].view(), &two)).contains("row 0"));
+        assert!(check_rows(array![[f32::MAX], [f32::MAX]].view(), &two).is_ok());
+    }
+}

@@ -1,0 +1,40 @@
+//! Several features side by side, as one: histogram + HoG + words into one vector (the lecture's B5).
+
+use crate::extractor::{Encoder, ExtractError, Extractor};
+use crate::images::ImagesView;
+use crate::seed::Seed;
+use ndarray::{ArrayViewMut2, s};
+
+/// Extractors whose rows are joined, in order.
+pub struct Concatenated(pub Vec<Box<dyn Extractor>>);
+
+impl Extractor for Concatenated {
+    fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
+        if self.0.is_empty() {
+            return Err(ExtractError::refused("a list of features needs at least one"));
+        }
+        let parts: Result<Vec<_>, _> = self.0.iter().enumerate().map(|(i, e)| e.fit(train, seed.nth(i))).collect();
+        Ok(Box::new(Joined(parts?)))
+    }
+}
+
+struct Joined(Vec<Box<dyn Encoder>>);
+
+impl Encoder for Joined {
+    fn dim(&self) -> usize {
+        self.0.iter().map(|part| part.dim()).sum()
+    }
+
+    fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
+        let mut start = 0;
+        for part in &self.0 {
+            let end = start + part.dim();
+            part.encode_into(images, out.slice_mut(s![.., start..end]));
+            start = end;
+        }
+    }
+
+    fn model_bytes(&self) -> usize {
+        self.0.iter().map(|part| part.model_bytes()).sum()
+    }
+}

@@ -1,0 +1,69 @@
+//! Features: what is learned from training images, and what then turns images into rows of numbers.
+
+use crate::images::ImagesView;
+use crate::seed::Seed;
+use ndarray::{Array2, ArrayViewMut2, Axis};
+use rayon::prelude::*;
+use thiserror::Error;
+
+/// A way to make features, before it has seen an image.
+pub trait Extractor: Send + Sync {
+    /// Learns what it needs (a mean image, a codebook) from training images and fixes the feature dimension.
+    ///
+    /// # Errors
+    /// [`ExtractError::Refused`] when these images cannot be handled, with the reason.
+    fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError>;
+}
+
+/// A fitted extractor.
+pub trait Encoder: Send + Sync {
+    /// d, the numbers an image becomes.
+    fn dim(&self) -> usize;
+
+    /// Writes one row per image into `out` (n, d); every row of `out` is contiguous. A row depends on its own image
+    /// alone, so a batch may be cut anywhere.
+    ///
+    /// # Panics
+    /// When `out` is not (n, d) or the images are not of the size that was fitted.
+    fn encode_into(&self, images: ImagesView<'_>, out: ArrayViewMut2<'_, f32>);
+
+    /// Bytes of what was learned: what a stored model must hold besides its settings.
+    fn model_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Why features could not be fitted.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The images are not of a kind that this extractor takes; a reason a person can act on.
+    #[error("{reason}")]
+    Refused {
+        /// What does not fit and what would.
+        reason: String,
+    },
+}
+
+impl ExtractError {
+    /// A refusal with its reason.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
+    }
+}
+
+/// Images a worker encodes at a time: small enough to balance two cores, large enough to amortise a call.
+const BLOCK: usize = 64;
+
+/// Encodes all images on rayon's current pool into a new (n, d) matrix; the same bits on any number of threads.
+pub fn encode(encoder: &dyn Encoder, images: ImagesView<'_>) -> Array2<f32> {
+    let mut out = Array2::zeros((images.len(), encoder.dim()));
+    if encoder.dim() == 0 {
+        return out;
+    }
+    out.axis_chunks_iter_mut(Axis(0), BLOCK).into_par_iter().enumerate().for_each(|(block, rows)| {
+        let start = block * BLOCK;
+        encoder.encode_into(images.range(start, start + rows.nrows()), rows);
+    });
+    out
+}

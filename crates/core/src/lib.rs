@@ -1,0 +1,24 @@
+//! The words that every crate of bakeoff speaks.
+//!
+//! The legend is the same everywhere: n images or samples, d features, k classes, h hidden units, c channels.
+//! Nothing here computes a feature, trains a model or touches a file; this crate only says what those things are.
+
+pub mod catalogue;
+pub mod classifier;
+pub mod concatenated;
+pub mod dataset;
+pub mod extractor;
+pub mod images;
+pub mod labels;
+pub mod linfa_door;
+pub mod params;
+pub mod seed;
+
+pub use catalogue::{Entry, ParamError, Recipe};
+pub use classifier::{Classifier, Epoch, FitError, Fitted, Model, OnEpoch, argmax_rows};
+pub use concatenated::Concatenated;
+pub use dataset::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, RemoteFile, Splits};
+pub use extractor::{Encoder, ExtractError, Extractor, encode};
+pub use images::{Images, ImagesView, ShapeError};
+pub use labels::{LabelError, Labels};
+pub use seed::Seed;
