@@ -16,6 +16,10 @@ impl Extractor for Concatenated {
         let parts: Result<Vec<_>, _> = self.0.iter().enumerate().map(|(i, e)| e.fit(train, seed.nth(i))).collect();
         Ok(Box::new(Joined(parts?)))
     }
+
+    fn is_deterministic(&self) -> bool {
+        self.0.iter().all(|part| part.is_deterministic())
+    }
 }
 
 struct Joined(Vec<Box<dyn Encoder>>);

@@ -13,6 +13,11 @@ pub trait Extractor: Send + Sync {
     /// # Errors
     /// [`ExtractError::Refused`] when these images cannot be handled, with the reason.
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError>;
+
+    /// Whether the result does not depend on the seed.
+    fn is_deterministic(&self) -> bool {
+        true
+    }
 }
 
 /// A fitted extractor.

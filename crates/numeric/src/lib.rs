@@ -1,1 +1,5 @@
-//! placeholder
+//! Matrix products, losses, optimisers and scalers on ndarray views.
+
+pub mod scale;
+
+pub use scale::{Scaler, Scaling};
