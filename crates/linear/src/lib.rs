@@ -1,6 +1,14 @@
-//! Classifiers.
+//! Linear classifiers s = W x + b (the lecture's A1): softmax and support vector machines.
+
+mod machine;
+pub mod softmax;
+pub mod svm;
 
 use bakeoff_core::{Classifier, Entry};
 
-/// Every classifier of this crate that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] = &[];
+pub use machine::{LinearModel, Objective, Solver};
+pub use softmax::Softmax;
+pub use svm::{Svm, SvmLoss};
+
+/// Every linear classifier that an experiment file can name.
+pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Softmax>(), Entry::classifier::<Svm>()];

@@ -1,5 +1,14 @@
 //! Matrix products, losses, optimisers and scalers on ndarray views.
 
+pub mod gradcheck;
+pub mod lbfgs;
+pub mod loss;
+pub mod matmul;
+pub mod optim;
 pub mod scale;
 
+pub use lbfgs::Lbfgs;
+pub use loss::Loss;
+pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
+pub use optim::{Schedule, Sgd};
 pub use scale::{Scaler, Scaling};

@@ -79,7 +79,7 @@ fn safe_inverse(deviation: f64) -> f32 {
 }
 
 /// Sums over rows a column in f64: blocks in parallel, added in their order.
-fn block_sums(x: ArrayView2<'_, f32>, add: fn(&mut f64, f64, f64), mean: &Array1<f64>) -> Array1<f64> {
+fn block_sums(x: ArrayView2<'_, f32>, add: impl Fn(&mut f64, f64, f64) + Sync, mean: &Array1<f64>) -> Array1<f64> {
     let partial: Vec<Array1<f64>> = x
         .axis_chunks_iter(Axis(0), BLOCK)
         .into_par_iter()

@@ -1,0 +1,133 @@
+//! Losses of class scores and their gradients (the lecture's A2, A3).
+//!
+//! All are sums over rows; callers divide by n. Stable by construction: the softmax takes each row's maximum off, and
+//! sums are in f64.
+
+use ndarray::{ArrayViewMut1, ArrayViewMut2, NdFloat};
+use serde::{Deserialize, Serialize};
+
+/// What a row's scores s (k) and its class y cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// −log(e^{s_y} / Σ_j e^{s_j}).
+    Softmax,
+    /// Σ_{j≠y} max(0, s_j − s_y + 1) (Weston, Watkins 1999); the subgradient at the corner is 0.
+    WestonWatkins,
+    /// Σ_j max(0, 1 − t_j s_j)² with t_y = 1 and t_j = −1 elsewhere: k two-class machines, one against all others.
+    SquaredHinge,
+}
+
+impl Loss {
+    /// Whether it has a gradient everywhere, so that a quasi-Newton solver converges on it.
+    pub fn is_smooth(self) -> bool {
+        self != Self::WestonWatkins
+    }
+
+    /// The sum of the losses of scores (n, k) with classes y (n); replaces the scores by their gradient.
+    ///
+    /// # Panics
+    /// When the lengths differ or a class is not below k.
+    pub fn into_gradient<T: NdFloat>(self, mut scores: ArrayViewMut2<'_, T>, y: &[usize]) -> f64 {
+        assert_eq!(scores.nrows(), y.len(), "scores and classes");
+        let row_loss = match self {
+            Self::Softmax => softmax_row,
+            Self::WestonWatkins => weston_watkins_row,
+            Self::SquaredHinge => squared_hinge_row,
+        };
+        scores.outer_iter_mut().zip(y).map(|(row, &class)| row_loss(row, class)).sum()
+    }
+}
+
+fn as_f64<T: NdFloat>(value: T) -> f64 {
+    value.to_f64().unwrap_or(f64::NAN)
+}
+
+fn softmax_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
+    let greatest = s.fold(T::neg_infinity(), |a, &b| a.max(b));
+    let right = s[y] - greatest;
+    s.mapv_inplace(|v| (v - greatest).exp());
+    let sum = s.sum();
+    let scale = T::one() / sum;
+    s.mapv_inplace(|v| v * scale);
+    s[y] -= T::one();
+    as_f64(sum).ln() - as_f64(right)
+}
+
+fn weston_watkins_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
+    let right = s[y];
+    let (mut loss, mut over) = (0.0, T::zero());
+    for (j, v) in s.iter_mut().enumerate() {
+        let margin = *v - right + T::one();
+        // NaN is let through: a comparison alone would turn a diverged row into a loss of zero.
+        let counts = j != y && !(margin <= T::zero());
+        loss += if counts { as_f64(margin) } else { 0.0 };
+        *v = if counts { T::one() } else { T::zero() };
+        over += *v;
+    }
+    s[y] = -over;
+    loss
+}
+
+fn squared_hinge_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
+    let mut loss = 0.0;
+    for (j, v) in s.iter_mut().enumerate() {
+        let target = if j == y { T::one() } else { -T::one() };
+        let margin = T::one() - target * *v;
+        let slack = if margin <= T::zero() { T::zero() } else { margin };
+        loss += as_f64(slack) * as_f64(slack);
+        *v = -(target + target) * slack;
+    }
+    loss
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradcheck::worst_relative_error;
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn values_worked_by_hand() {
+        // Scores 3.2, 5.1, −1.7 with class 0: hinge 5.1 − 3.2 + 1 = 2.9 and 0; squared hinge 0 + 6.1² + 0;
+        // softmax −log(24.53 / (24.53 + 164.02 + 0.18)) = 2.04.
+        let scores = array![[3.2, 5.1, -1.7]];
+        let value = |loss: Loss| loss.into_gradient(scores.clone().view_mut(), &[0]);
+        assert!((value(Loss::WestonWatkins) - 2.9).abs() < 1e-12);
+        assert!((value(Loss::SquaredHinge) - 6.1 * 6.1).abs() < 1e-12);
+        assert!((value(Loss::Softmax) - 2.0404).abs() < 1e-4);
+    }
+
+    #[test]
+    fn gradients_match_central_differences() {
+        let scores = Array2::from_shape_fn((4, 3), |(i, j)| ((i * 5 + j * 7) % 11) as f64 * 0.3 - 1.1);
+        let y = [2, 0, 1, 1];
+        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::SquaredHinge] {
+            let mut gradient = scores.clone();
+            loss.into_gradient(gradient.view_mut(), &y);
+            let value = |p: &[f64]| {
+                let mut s = Array2::from_shape_vec((4, 3), p.to_vec()).unwrap();
+                loss.into_gradient(s.view_mut(), &y)
+            };
+            let flat = |a: &Array2<f64>| a.iter().copied().collect::<Vec<_>>();
+            let error = worst_relative_error(value, &flat(&scores), &flat(&gradient));
+            assert!(error < 1e-6, "{loss:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn huge_and_equal_scores_stay_finite() {
+        // Two equal logits of −50 beside a row of zeros: log 2 each, which one maximum for the whole matrix gets wrong.
+        let mut s = array![[-50.0f32, -50.0], [0.0, 0.0], [1e30, -1e30]];
+        let loss = Loss::Softmax.into_gradient(s.view_mut(), &[0, 1, 0]);
+        assert!((loss - 2.0 * 2.0f64.ln()).abs() < 1e-6, "{loss}");
+        assert_eq!(s.row(0), array![-0.5, 0.5]);
+    }
+
+    #[test]
+    fn nan_scores_give_a_nan_loss() {
+        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::SquaredHinge] {
+            assert!(loss.into_gradient(array![[f32::NAN, 1.0]].view_mut(), &[1]).is_nan(), "{loss:?}");
+        }
+    }
+}
