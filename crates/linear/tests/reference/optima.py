@@ -24,7 +24,7 @@ The weights of softmax with L2 are unique, its bias up to a constant: it is give
 Descents start at W = 0, b = 0, v = 0 and take all rows in every step: v <- rho v + dW, W <- W - lr f v, where the
 schedule's factor f in step t of T, from 0, is 1 (constant), 1, 1/10 and 1/100 before T/2, before 3T/4 and after (step),
 or (1 + cos(pi t / T)) / 2 (cosine). A hinge that is exactly 0 has slope 0, |W| slope 0 at 0. The margins of
-weston_watkins stay further than 1e-6 from 0, so that float32 takes the same steps; with L1 there is no such promise.
+weston_watkins stay further than 1e-5 from 0, so that float32 takes the same steps; with L1 there is no such promise.
 """
 import json
 import warnings
@@ -215,7 +215,7 @@ def factor(schedule, t, steps):
     return 1.0
 
 
-def descent(kind, penalty, strength, schedule, steps, rate=0.05, rho=0.9):
+def descent(kind, penalty, strength, schedule, steps, rate=0.02, rho=0.9):
     w, b, vw, vb = np.zeros((K, D)), np.zeros(K), np.zeros((K, D)), np.zeros(K)
     nearest = np.inf
     for t in range(steps):
@@ -225,7 +225,7 @@ def descent(kind, penalty, strength, schedule, steps, rate=0.05, rho=0.9):
         vw, vb = rho * vw + g.T @ X / N + extra, rho * vb + g.sum(0) / N
         f = rate * factor(schedule, t, steps)
         w, b = w - f * vw, b - f * vb
-    assert nearest > 1e-6, nearest
+    assert nearest > 1e-5, nearest
     head = {"loss": kind, "penalty": penalty, "strength": strength, "schedule": schedule, "steps": steps}
     return head | {"lr": rate, "rho": rho, "w": numbers(w), "b": numbers(b)}
 
