@@ -215,7 +215,7 @@ def factor(schedule, t, steps):
     return 1.0
 
 
-def descent(kind, penalty, strength, schedule, steps, rate=0.02, rho=0.9):
+def descent(kind, penalty, strength, schedule, steps, rate=0.043, rho=0.9):
     w, b, vw, vb = np.zeros((K, D)), np.zeros(K), np.zeros((K, D)), np.zeros(K)
     nearest = np.inf
     for t in range(steps):
