@@ -1,0 +1,113 @@
+//! k-nearest neighbours: the class that most of the k nearest training rows have (Fix, Hodges 1951; Cover, Hart 1967).
+//!
+//! Neighbours are ordered by (distance, position in the training rows); distances are exact to f64 rounding. Each of
+//! the k has one vote; the lowest class wins among equals, as in scikit-learn.
+
+use crate::search::Index;
+use bakeoff_core::classifier::check_rows;
+use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Seed};
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+
+/// How far two rows are apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distance {
+    /// √Σ (a − b)².
+    #[default]
+    L2,
+    /// Σ |a − b|.
+    L1,
+}
+
+/// Settings of k-nearest neighbours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Knn {
+    /// Neighbours that vote.
+    pub k: NonZeroUsize,
+    /// How far two rows are apart.
+    pub distance: Distance,
+}
+
+impl Default for Knn {
+    fn default() -> Self {
+        Self { k: const { NonZeroUsize::new(5).expect("5 is positive") }, distance: Distance::L2 }
+    }
+}
+
+impl Recipe for Knn {
+    const NAME: &'static str = "knn";
+    const SUMMARY: &'static str = "exact k-nearest neighbours, L1 or L2";
+    const REFERENCE: &'static str = "lecture A6; Fix, Hodges 1951; Cover, Hart 1967";
+}
+
+impl Classifier for Knn {
+    fn fit(&self, x: ArrayView2<'_, f32>, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+        check_rows(x, y)?;
+        let k = self.k.get();
+        if k > x.nrows() {
+            return Err(FitError::refused(format!("{k} neighbours of {} training rows", x.nrows())));
+        }
+        let index = Index::new(x.to_owned(), self.distance);
+        // There is nothing to interrupt; the one pass is told for the progress display.
+        let _ = on_epoch(Epoch { number: 1, of: 1, loss: 0.0 });
+        Ok(Fitted { model: Box::new(Votes { index, labels: y.clone(), k }), epochs: 1, converged: true })
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+}
+
+struct Votes {
+    index: Index,
+    labels: Labels,
+    k: usize,
+}
+
+impl Model for Votes {
+    /// Votes a class.
+    fn scores(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut votes = Array2::zeros((x.nrows(), self.labels.n_classes()));
+        let classes = self.labels.as_slice();
+        for (neighbours, mut votes) in self.index.nearest(x, self.k).iter().zip(votes.outer_iter_mut()) {
+            neighbours.iter().for_each(|&(position, _)| votes[classes[position]] += 1.0);
+        }
+        votes
+    }
+
+    fn model_bytes(&self) -> usize {
+        self.index.bytes() + self.labels.len() * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakeoff_core::argmax_rows;
+    use ndarray::array;
+    use std::ops::ControlFlow;
+
+    #[test]
+    fn ties_go_to_the_earlier_row_and_the_lower_class() {
+        let x = array![[0.0f32], [2.0], [2.0], [-2.0]];
+        let y = Labels::new(array![2, 1, 0, 0], 3).unwrap();
+        let predict = |k: usize, at: f32| {
+            let knn = Knn { k: NonZeroUsize::new(k).unwrap(), ..Knn::default() };
+            let model = knn.fit(x.view(), &y, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap().model;
+            argmax_rows(model.scores(array![[at]].view()).view())[0]
+        };
+        assert_eq!(predict(1, 1.9), 1, "rows 1 and 2 are equally near; row 1 comes first");
+        assert_eq!(predict(2, 1.9), 0, "one vote each for 1 and 0");
+        assert_eq!(predict(3, 0.0), 0, "rows 0, 1, 2: one vote each");
+    }
+
+    #[test]
+    fn more_neighbours_than_rows_are_refused() {
+        let y = Labels::new(array![0, 1], 2).unwrap();
+        let error = Knn::default().fit(array![[0.0f32], [1.0]].view(), &y, Seed(0), &mut |_| ControlFlow::Continue(()));
+        assert!(error.err().unwrap().to_string().contains("5 neighbours of 2"));
+    }
+}

@@ -1,0 +1,235 @@
+//! Exact search by brute force: f32 tiles propose, f64 decides.
+//!
+//! For L2 the tile holds |x|² − 2 q·x, a matrix product; for L1 the f32 sum of absolute differences. Both come with a
+//! rigorous bound on their rounding error (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section
+//! 3.1: γ_d = d u / (1 − d u)). Every row whose value is within twice the bound of the k-th smallest may be among the
+//! k nearest, and only those few are measured again in f64. So the answer is that of the plain loop in f64, at the
+//! speed of the product.
+
+use crate::knn::Distance;
+use bakeoff_numeric::matmul_here;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use rayon::prelude::*;
+
+/// Training rows, ready to be searched.
+pub struct Index {
+    rows: Array2<f32>,
+    distance: Distance,
+    /// |x|² of each row for L2, 0 for L1.
+    squares: Vec<f32>,
+    /// The greatest norm of a row, of the kind that the distance has.
+    greatest_norm: f64,
+}
+
+/// Queries handled together, and training rows a tile: 256 × 512 values stay in the second-level cache.
+const QUERIES: usize = 256;
+const TILE: usize = 512;
+
+impl Index {
+    /// Takes training rows (n, d).
+    pub fn new(rows: Array2<f32>, distance: Distance) -> Self {
+        let norms: Vec<f64> = rows.axis_iter(Axis(0)).into_par_iter().map(|row| norm(row, distance)).collect();
+        let squares = match distance {
+            Distance::L2 => norms.iter().map(|norm| (norm * norm) as f32).collect(),
+            Distance::L1 => vec![0.0; norms.len()],
+        };
+        let greatest_norm = norms.into_iter().fold(0.0, f64::max);
+        Self { rows, distance, squares, greatest_norm }
+    }
+
+    /// Bytes of the rows and their norms.
+    pub fn bytes(&self) -> usize {
+        (self.rows.len() + self.squares.len()) * size_of::<f32>()
+    }
+
+    /// For each query row of (m, d) its k nearest training rows as (position, distance), nearest first, the earlier row
+    /// first among equals. L2 distances are squared.
+    ///
+    /// # Panics
+    /// When the queries do not have d columns.
+    pub fn nearest(&self, queries: ArrayView2<'_, f32>, k: usize) -> Vec<Vec<(usize, f64)>> {
+        assert_eq!(queries.ncols(), self.rows.ncols(), "columns of the training rows");
+        let blocks = queries.axis_chunks_iter(Axis(0), QUERIES).into_par_iter();
+        blocks.flat_map_iter(|block| self.nearest_of_block(block, k)).collect()
+    }
+
+    fn nearest_of_block(&self, queries: ArrayView2<'_, f32>, k: usize) -> Vec<Vec<(usize, f64)>> {
+        let margin = |query: ArrayView1<'_, f32>| 2.0 * self.rounding(norm(query, self.distance));
+        let mut candidates: Vec<_> = queries.outer_iter().map(|query| Candidates::new(k, margin(query))).collect();
+        let mut tile = Array2::zeros((queries.nrows(), TILE));
+        for start in (0..self.rows.nrows()).step_by(TILE) {
+            let end = (start + TILE).min(self.rows.nrows());
+            let rows = self.rows.slice(s![start..end, ..]);
+            let mut values = tile.slice_mut(s![.., ..end - start]);
+            self.fill(queries, rows, &self.squares[start..end], values.view_mut());
+            for (found, values) in candidates.iter_mut().zip(values.outer_iter()) {
+                found.offer(values.to_slice().expect("a row of a row-major array"), start);
+            }
+        }
+        let pairs = candidates.into_iter().zip(queries.outer_iter());
+        pairs.map(|(found, query)| self.decide(found, query, k)).collect()
+    }
+
+    /// The values of a tile, (queries, rows).
+    fn fill(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        rows: ArrayView2<'_, f32>,
+        squares: &[f32],
+        mut out: ArrayViewMut2<'_, f32>,
+    ) {
+        match self.distance {
+            Distance::L2 => {
+                matmul_here(queries, rows.t(), out.view_mut());
+                for mut values in out.outer_iter_mut() {
+                    values.iter_mut().zip(squares).for_each(|(value, square)| *value = square - 2.0 * *value);
+                }
+            }
+            Distance::L1 => {
+                let queries = queries.as_standard_layout();
+                for (query, mut values) in queries.outer_iter().zip(out.outer_iter_mut()) {
+                    let query = query.to_slice().expect("brought to standard layout");
+                    for (row, value) in rows.outer_iter().zip(&mut values) {
+                        *value = absolute_differences(query, row.to_slice().expect("owned rows are contiguous"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A bound on the rounding error of a tile's value for a query of this norm.
+    fn rounding(&self, query_norm: f64) -> f64 {
+        let unit = f64::from(f32::EPSILON) / 2.0;
+        // d products and sums, and a few more for the square, the doubling, the difference and their storing.
+        let steps = (self.rows.ncols() + 8) as f64 * unit;
+        let gamma = if steps < 0.5 { steps / (1.0 - steps) } else { f64::INFINITY };
+        let size = match self.distance {
+            Distance::L2 => 2.0 * query_norm * self.greatest_norm + 2.0 * self.greatest_norm * self.greatest_norm,
+            Distance::L1 => 2.0 * (query_norm + self.greatest_norm),
+        };
+        gamma * size
+    }
+
+    fn decide(&self, found: Candidates, query: ArrayView1<'_, f32>, k: usize) -> Vec<(usize, f64)> {
+        let exact =
+            |(position, _): (usize, f32)| (position, exact_distance(query, self.rows.row(position), self.distance));
+        let mut measured: Vec<_> = found.list.into_iter().map(exact).collect();
+        measured.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        measured.truncate(k);
+        measured
+    }
+}
+
+/// The rows that may be among the k nearest of one query.
+struct Candidates {
+    list: Vec<(usize, f32)>,
+    k: usize,
+    margin: f64,
+    /// Values above this cannot be among the k nearest.
+    limit: f32,
+}
+
+/// Values looked at together: one comparison for most groups.
+const GROUP: usize = 32;
+
+impl Candidates {
+    fn new(k: usize, margin: f64) -> Self {
+        Self { list: Vec::new(), k, margin, limit: f32::INFINITY }
+    }
+
+    /// Keeps those of the values that may matter; value i belongs to row `start + i`.
+    fn offer(&mut self, values: &[f32], start: usize) {
+        let most = 4 * self.k + 64;
+        for (group, values) in values.chunks(GROUP).enumerate() {
+            let limit = self.limit;
+            // A value that overflowed is NaN or infinite: it is kept, and f64 decides.
+            if values.iter().all(|&value| value > limit) {
+                continue;
+            }
+            let kept = values.iter().enumerate().filter(|&(_, &value)| !(value > limit));
+            self.list.extend(kept.map(|(i, &value)| (start + group * GROUP + i, value)));
+            if self.list.len() > most {
+                self.prune();
+            }
+        }
+        self.prune();
+    }
+
+    fn prune(&mut self) {
+        if self.list.len() <= self.k {
+            return;
+        }
+        let (_, &mut (_, greatest), _) = self.list.select_nth_unstable_by(self.k - 1, |a, b| a.1.total_cmp(&b.1));
+        // Rounded up, so that the limit is no lower than meant.
+        self.limit = ((f64::from(greatest) + self.margin) as f32).next_up();
+        if self.limit.is_nan() {
+            self.limit = f32::INFINITY;
+        }
+        let limit = self.limit;
+        self.list.retain(|&(_, value)| !(value > limit));
+    }
+}
+
+fn norm(row: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+    match distance {
+        Distance::L2 => row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt(),
+        Distance::L1 => row.iter().map(|&v| f64::from(v).abs()).sum(),
+    }
+}
+
+/// The distance in f64, summed from the first column to the last; squared for L2.
+fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+    let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
+    match distance {
+        Distance::L2 => differences.map(|d| d * d).sum(),
+        Distance::L1 => differences.map(f64::abs).sum(),
+    }
+}
+
+/// Σ |a − b| in f32 with 64 partial sums, for the vector units.
+fn absolute_differences(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 64;
+    pulp::Arch::new().dispatch(|| {
+        let mut sums = [0.0f32; LANES];
+        let (a, a_rest) = a.as_chunks::<LANES>();
+        let (b, b_rest) = b.as_chunks::<LANES>();
+        for (a, b) in a.iter().zip(b) {
+            for i in 0..LANES {
+                sums[i] += (a[i] - b[i]).abs();
+            }
+        }
+        let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b).abs()).sum();
+        sums.iter().sum::<f32>() + rest
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(index: &Index, query: ArrayView1<'_, f32>, k: usize) -> Vec<(usize, f64)> {
+        let mut all: Vec<_> =
+            index.rows.outer_iter().map(|row| exact_distance(query, row, index.distance)).enumerate().collect();
+        all.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        all.truncate(k);
+        all
+    }
+
+    #[test]
+    fn agrees_with_the_plain_loop_where_f32_alone_would_not() {
+        // Far from the origin, f32 products lose all digits of these differences; many rows are duplicates.
+        for (offset, spread) in [(0.0, 1.0), (1000.0, 0.001), (1e6, 0.5), (1e20, 1e18)] {
+            for distance in [Distance::L2, Distance::L1] {
+                let value = |i: usize, j: usize| offset + spread * ((i * i * 7 + j * 13 + i * j) % 19) as f32;
+                let index = Index::new(Array2::from_shape_fn((1500, 70), |(i, j)| value(i % 1100, j)), distance);
+                let queries = Array2::from_shape_fn((9, 70), |(i, j)| value(i * 211 + 3, j) + spread * 0.5);
+                for k in [1, 5, 40, 1500] {
+                    let found = index.nearest(queries.view(), k);
+                    for (found, query) in found.iter().zip(queries.outer_iter()) {
+                        assert_eq!(*found, plain(&index, query, k), "{distance:?} {offset} {k}");
+                    }
+                }
+            }
+        }
+    }
+}
