@@ -1,0 +1,74 @@
+//! Raw pixels: d = height · width · channels numbers from 0 to 1, the training images' mean taken off on request.
+
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use ndarray::{Array1, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+
+/// Settings of raw pixels.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pixels {
+    /// Whether the mean of the training images is taken off.
+    pub mean_removed: bool,
+}
+
+impl Recipe for Pixels {
+    const NAME: &'static str = "pixels";
+    const SUMMARY: &'static str = "raw intensities from 0 to 1, the mean image taken off on request";
+    const REFERENCE: &'static str = "lecture A1";
+}
+
+impl Extractor for Pixels {
+    fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
+        let mean = if self.mean_removed { mean_image(train) } else { Array1::zeros(train.stride()) };
+        Ok(Box::new(Fitted { mean, learned: self.mean_removed }))
+    }
+}
+
+/// The mean of each byte over all images, (d), from 0 to 1; sums of integers, so exact.
+fn mean_image(images: ImagesView<'_>) -> Array1<f32> {
+    let mut sums = vec![0u64; images.stride()];
+    for image in images.iter() {
+        sums.iter_mut().zip(image).for_each(|(sum, &byte)| *sum += u64::from(byte));
+    }
+    let n = images.len().max(1) as f64 * 255.0;
+    sums.into_iter().map(|sum| (sum as f64 / n) as f32).collect()
+}
+
+struct Fitted {
+    mean: Array1<f32>,
+    learned: bool,
+}
+
+impl Encoder for Fitted {
+    fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
+        assert_eq!(out.dim(), (images.len(), self.dim()), "one row of d numbers an image");
+        for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
+            let pairs = image.iter().zip(&self.mean);
+            row.iter_mut().zip(pairs).for_each(|(value, (&byte, mean))| *value = f32::from(byte) / 255.0 - mean);
+        }
+    }
+
+    fn model_bytes(&self) -> usize {
+        if self.learned { self.mean.len() * size_of::<f32>() } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakeoff_core::{Images, encode};
+    use ndarray::{Array4, array};
+
+    #[test]
+    fn two_images_worked_by_hand() {
+        let images = Images::new(Array4::from_shape_vec((2, 1, 2, 1), vec![0, 255, 102, 51]).unwrap()).unwrap();
+        let rows = |mean_removed| encode(&*Pixels { mean_removed }.fit(images.view(), Seed(0)).unwrap(), images.view());
+        assert_eq!(rows(false), array![[0.0, 1.0], [0.4, 0.2]]);
+        assert!((rows(true) - array![[-0.2, 0.4], [0.2, -0.4]]).iter().all(|d: &f32| d.abs() < 1e-6));
+    }
+}
