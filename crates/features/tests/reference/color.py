@@ -5,7 +5,8 @@
 Wants numpy and scikit-image. Bins are found with exact fractions, so no value depends on rounding:
 
 - RGB joint, b bins a channel: bin floor(v b / 256) of each channel, index (r b + g) b + blue;
-- HSV joint: h in [0, 1), s and v in [0, 1]; bin min(floor(value * b), b - 1); index (h b + s) b + v;
+- HSV joint: bin floor(h b) of the hue in [0, 1), min(floor(s b), b - 1) of the saturation in [0, 1], and as above
+  floor(v b / 256) of the byte v = max(r, g, b); index (h b + s) b + v;
 - hue, 10 bins, as in the course: bin floor(10 h), h = 0 for greys.
 
 All histograms are counts; divided by the number of pixels they sum to 1. HSV values come from the colorsys module and
@@ -52,11 +53,15 @@ def rgb_joint(image, n_bins):
     return counts.tolist()
 
 
-def hsv_joint(image, n_hue, n_saturation, n_value):
-    counts = np.zeros((n_hue, n_saturation, n_value), int)
+def hsv_bins(pixel, n_bins):
+    h, s, _ = exact_hsv(*pixel)
+    return [bin_of(h, n_bins), bin_of(s, n_bins), int(max(pixel)) * n_bins // 256]
+
+
+def hsv_joint(image, n_bins):
+    counts = np.zeros((n_bins,) * 3, int)
     for pixel in image.reshape(-1, 3):
-        h, s, v = exact_hsv(*pixel)
-        counts[bin_of(h, n_hue), bin_of(s, n_saturation), bin_of(v, n_value)] += 1
+        counts[*hsv_bins(pixel, n_bins)] += 1
     return counts.ravel().tolist()
 
 
@@ -83,13 +88,16 @@ image = picture(32, 32, 3)
 wide = picture(24, 40, 3)
 
 out = {
-    "hsv": [{"rgb": p, "hsv": checked_hsv(p), "hue_bin_of_10": bin_of(exact_hsv(*p)[0], 10)} for p in corners + borders + others],
+    "colors": [
+        {"rgb": p, "hsv": checked_hsv(p), "hue_bin_of_10": bin_of(exact_hsv(*p)[0], 10), "hsv_bins_of_60": hsv_bins(p, 60)}
+        for p in corners + borders + others
+    ],
     "rgb_4": rgb_joint(image, 4),
     "rgb_8": rgb_joint(image, 8),
     "rgb_3": rgb_joint(image, 3),
-    "hsv_8_4_4": hsv_joint(image, 8, 4, 4),
-    "hsv_4_4_4": hsv_joint(image, 4, 4, 4),
-    "hsv_8_8_8": hsv_joint(image, 8, 8, 8),
+    "hsv_4": hsv_joint(image, 4),
+    "hsv_8": hsv_joint(image, 8),
+    "hsv_5": hsv_joint(image, 5),
     "hue_10": hue(image),
     "hue_10_of_24x40": hue(wide),
     "rgb_4_quarters": [rgb_joint(image[y : y + 16, x : x + 16], 4) for y in (0, 16) for x in (0, 16)],
