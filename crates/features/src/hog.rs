@@ -50,7 +50,7 @@ pub enum Gamma {
 
 /// Settings of HoG.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Hog {
     /// Side of a cell in pixels.
     pub cell: NonZeroUsize,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of raw pixels.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Pixels {
     /// Whether the mean of the training images is taken off.
     pub mean_removed: bool,

@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 
 /// Settings of the softmax classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Softmax {
     /// λ₂, weight of Σ W².
     pub l2: NonNegative,

@@ -29,7 +29,7 @@ pub enum SvmLoss {
 
 /// Settings of the linear support vector machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Svm {
     /// Which hinge.
     pub loss: SvmLoss,

@@ -24,7 +24,7 @@ pub enum MlpLoss {
 
 /// Settings of a multilayer perceptron. The loss is the mean over rows plus λ Σ W² over all layers' weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Mlp {
     /// Units of each hidden layer, first to last; an empty list is a linear classifier.
     pub hidden: Vec<NonZeroUsize>,

@@ -23,7 +23,7 @@ pub enum Distance {
 
 /// Settings of k-nearest neighbours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct Knn {
     /// Neighbours that vote.
     pub k: NonZeroUsize,
