@@ -1,1 +1,36 @@
-//! placeholder
+//! Experiments, plans, cells, tuning and the clock.
+//!
+//! The runner knows no algorithm and reads no file: catalogues, data and machine come as arguments, rows go to whoever
+//! keeps them. What fits sees training images only, and that is held by types: see [`material`].
+
+pub mod catalogues;
+pub mod clock;
+pub mod error;
+pub mod experiment;
+pub mod machine;
+pub mod material;
+pub mod observer;
+pub mod plan;
+pub mod run;
+pub mod settings;
+pub mod shard;
+pub mod suggest;
+
+mod canonical;
+mod cell;
+mod fit;
+mod split;
+mod tuning;
+
+#[cfg(test)]
+mod fakes;
+
+pub use catalogues::Catalogues;
+pub use error::RunnerError;
+pub use experiment::{DatasetChoice, Experiment, LONGEST_FILE, Overrides, Problem, Protocol, Tuning, Vocabulary};
+pub use machine::Machine;
+pub use material::Material;
+pub use observer::{Event, Observer, Stage};
+pub use plan::{Plan, PlannedCell};
+pub use run::{Bench, Ended, run};
+pub use shard::Shard;

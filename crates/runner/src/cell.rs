@@ -1,0 +1,114 @@
+//! One cell: an image's walk from the training part to a predicted id, with the time that each part takes.
+
+use crate::clock::{Spent, Stopwatch};
+use crate::experiment::Experiment;
+use crate::fit::{FittedPipeline, Makers, Stopped, Watch};
+use crate::material::Training;
+use crate::observer::{Event, Observer, Stage};
+use crate::plan::PlannedCell;
+use crate::run::Bench;
+use crate::tuning::{Tuned, tune};
+use bakeoff_core::Seed;
+use bakeoff_results::{Measured, Outcome, Seconds};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a cell. What goes wrong in it is its outcome; `None` means that the user wants to stop, and nothing is to be
+/// kept of it.
+pub(crate) fn outcome(
+    planned: &PlannedCell,
+    experiment: &Experiment,
+    bench: &Bench<'_>,
+    observer: &mut dyn Observer,
+) -> Option<Outcome> {
+    // A panic is a bug of one pipeline. The observer only counts, and everything else is made anew for each cell, so
+    // nothing half-done is seen afterwards.
+    let walked = catch_unwind(AssertUnwindSafe(|| walk(planned, experiment, bench, observer)));
+    Some(match walked {
+        Ok(Ok(measured)) => Outcome::Done(Box::new(measured)),
+        Ok(Err(Stopped::Interrupted)) => return None,
+        Ok(Err(Stopped::Refused(reason))) => Outcome::Refused { reason },
+        Ok(Err(Stopped::Failed(error))) => Outcome::Failed { error },
+        Ok(Err(Stopped::OutOfTime)) => Outcome::Failed { error: "out of time".to_owned() },
+        Err(payload) => {
+            Outcome::Failed { error: format!("it panicked, which is a bug of bakeoff: {}", said(&*payload)) }
+        }
+    })
+}
+
+fn said(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
+}
+
+/// Training subset, selection, fit, test; in this order and no other.
+fn walk(
+    planned: &PlannedCell,
+    experiment: &Experiment,
+    bench: &Bench<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Measured, Stopped> {
+    let (clock, cpu_before) = (Stopwatch::start(), bench.machine.cpu());
+    bench.machine.reset_peak();
+    let makers = Makers { catalogues: bench.catalogues, memory: bench.machine.memory_bytes() };
+    let mut watch = Watch { observer, stop: bench.stop, limit: None };
+    let mut spent = Spent::default();
+    let seed = Seed(planned.cell.seed);
+
+    let training = bench.material.training(planned.cell.train_size, seed.derive("subset"));
+    let pipeline = &experiment.pipelines[planned.pipeline];
+    let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch)?;
+
+    watch.tell(Event::Stage(Stage::Features));
+    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
+
+    watch.tell(Event::Stage(Stage::Test));
+    let test = bench.material.test().open_for(&fitted);
+    let predicted = fitted.predict(test, &watch, &mut spent)?;
+
+    let cpu = Seconds((bench.machine.cpu().0 - cpu_before.0).max(0.0));
+    let ends =
+        Ends { total: clock.elapsed(), cpu, threads: bench.machine.threads(), peak: bench.machine.peak_rss_mb() };
+    Ok(measured(planned, &training, tuned, fitted, predicted, spent, ends))
+}
+
+/// Figures of the cell as a whole.
+#[derive(Clone, Copy)]
+struct Ends {
+    total: Seconds,
+    cpu: Seconds,
+    threads: usize,
+    peak: f64,
+}
+
+fn measured(
+    planned: &PlannedCell,
+    training: &Training<'_>,
+    tuned: Tuned,
+    fitted: FittedPipeline,
+    predicted: Vec<usize>,
+    spent: Spent,
+    ends: Ends,
+) -> Measured {
+    Measured {
+        n_train: training.len(),
+        predicted,
+        dim: fitted.dim(),
+        features: vec![spent.features],
+        fit: vec![spent.fit],
+        tune: tuned.seconds,
+        predict: vec![spent.predict],
+        total: ends.total,
+        cpu: ends.cpu,
+        threads: ends.threads,
+        peak_rss_mb: ends.peak,
+        model_bytes: fitted.model_bytes(),
+        epochs: fitted.epochs,
+        converged: fitted.converged,
+        deterministic: planned.deterministic,
+        // The store takes finite numbers only; a classifier that ends well told no other but perhaps on the way.
+        curve: fitted.curve.into_iter().filter(|point| point.loss.is_finite()).collect(),
+        trials: tuned.trials,
+        notes: planned.note.iter().cloned().chain(tuned.note).collect(),
+    }
+}

@@ -1,0 +1,270 @@
+//! The `[[pipeline]]` tables.
+
+use super::tree::{Field, Problems, Table};
+use crate::Catalogues;
+use crate::settings::{Domain, Pipeline, Searched, Settings, Step, Target, scaling};
+use crate::suggest::unknown;
+use bakeoff_core::{Entry, ParamError};
+use bakeoff_numeric::Scaling;
+use toml::de::DeValue;
+
+/// Pipelines at most.
+const MOST_PIPELINES: usize = 1000;
+/// Features of a pipeline at most.
+const MOST_FEATURES: usize = 64;
+/// Characters of a pipeline's name at most.
+const LONGEST_NAME: usize = 100;
+
+const KEYS: &[&str] = &["name", "features", "scale", "classifier", "search"];
+const DOMAINS: &[&str] = &["log_uniform", "uniform", "integer", "choice"];
+
+/// All pipelines; `None` when any of them has a problem.
+pub(super) fn read_all(
+    field: &Field<'_>,
+    catalogues: Catalogues<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Pipeline>> {
+    let elements = field.list("one [[pipeline]] or more", problems)?;
+    if elements.len() > MOST_PIPELINES {
+        field.problem(format!("expected at most {MOST_PIPELINES} pipelines, found {}", elements.len()), problems);
+        return None;
+    }
+    let mut names = Vec::new();
+    let read: Vec<_> = elements.iter().map(|element| read(element, catalogues, &mut names, problems)).collect();
+    read.into_iter().collect()
+}
+
+/// The names in the text, whatever else is wrong with the pipelines.
+pub(super) fn names<'a>(root: &Table<'a>) -> Vec<&'a str> {
+    let Some(DeValue::Array(array)) = root.field("pipeline").map(|field| field.value) else { return Vec::new() };
+    array.iter().filter_map(|v| v.get_ref().get("name")?.get_ref().as_str()).collect()
+}
+
+fn read(
+    element: &Field<'_>,
+    catalogues: Catalogues<'_>,
+    names: &mut Vec<String>,
+    problems: &mut Problems<'_>,
+) -> Option<Pipeline> {
+    let table = element.table("a table", problems)?;
+    table.only(KEYS, problems);
+    let name = name(&table, names, problems);
+    let features = features(&table, catalogues, problems);
+    let scale = match table.field("scale") {
+        Some(field) => scale(&field, problems),
+        None => Some(Scaling::default()),
+    };
+    let classifier = table
+        .required("classifier", "a table with a kind", problems)
+        .and_then(|field| step(&field, "classifier", catalogues.classifiers, problems));
+    let settings = Settings { features: features?, scale: scale?, classifier: classifier? };
+    let search = match table.field("search") {
+        Some(field) => search(&field, &settings, table.field("scale").is_some(), catalogues, problems)?,
+        None => Vec::new(),
+    };
+    Some(Pipeline { name: name?, settings, search })
+}
+
+fn name(table: &Table<'_>, taken: &mut Vec<String>, problems: &mut Problems<'_>) -> Option<String> {
+    let field = table.required("name", "a name", problems)?;
+    let name = field.string("a name", problems)?;
+    let length = name.chars().count();
+    if name.trim() != name || !(1..=LONGEST_NAME).contains(&length) || name.chars().any(char::is_control) {
+        field.expected(
+            &format!("a name of 1 to {LONGEST_NAME} printable characters without spaces at its ends"),
+            problems,
+        );
+        return None;
+    }
+    if taken.iter().any(|other| other == name) {
+        field.problem(format!("there is another pipeline named {name:?}"), problems);
+    }
+    taken.push(name.to_owned());
+    Some(name.to_owned())
+}
+
+fn features(table: &Table<'_>, catalogues: Catalogues<'_>, problems: &mut Problems<'_>) -> Option<Vec<Step>> {
+    let field = table.required("features", "a list of tables, each with a kind", problems)?;
+    let elements = field.list("a list of tables, each with a kind", problems)?;
+    if elements.len() > MOST_FEATURES {
+        field.problem(format!("expected at most {MOST_FEATURES} features, found {}", elements.len()), problems);
+        return None;
+    }
+    let steps: Vec<_> = elements.iter().map(|e| step(e, "feature", catalogues.extractors, problems)).collect();
+    steps.into_iter().collect()
+}
+
+fn scale(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Scaling> {
+    let name = field.string("the name of a scaling", problems)?;
+    scaling(name).map_err(|problem| field.problem(problem, problems)).ok()
+}
+
+/// One algorithm with its settings, checked by its own recipe.
+fn step<T: ?Sized>(
+    field: &Field<'_>,
+    what: &str,
+    catalogue: &[&[Entry<T>]],
+    problems: &mut Problems<'_>,
+) -> Option<Step> {
+    let table = field.table("a table with a kind", problems)?;
+    let kind_field = table.required("kind", &format!("the name of a {what}"), problems)?;
+    let kind = kind_field.string(&format!("the name of a {what}"), problems)?;
+    let entries = catalogue.iter().flat_map(|entries| entries.iter());
+    let Some(entry) = entries.clone().find(|entry| entry.name == kind) else {
+        kind_field.problem(unknown(what, kind, entries.map(|entry| entry.name)), problems);
+        return None;
+    };
+    let known = (entry.keys)();
+    let mut all_known = vec!["kind"];
+    all_known.extend(known);
+    table.only(&all_known, problems);
+    let mut settings = toml::Table::new();
+    for key in known {
+        let Some(field) = table.field(key) else { continue };
+        settings.insert((*key).to_owned(), field.plain(problems)?);
+    }
+    let checked = (entry.parse)(&settings);
+    for problem in checked.as_ref().err().into_iter().flatten() {
+        let place = table.field(&problem.key).map_or(table.span.clone(), |field| field.span);
+        let path = if known.contains(&problem.key.as_str()) { table.path_of(&problem.key) } else { table.path.clone() };
+        problems.at(place, path, problem.problem.clone());
+    }
+    checked.ok().map(|_| Step { kind: kind.to_owned(), settings })
+}
+
+fn search(
+    field: &Field<'_>,
+    settings: &Settings,
+    scale_is_set: bool,
+    catalogues: Catalogues<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Searched>> {
+    let table = field.table("a table of settings and their domains", problems)?;
+    let mut search = Vec::new();
+    for (key_span, field) in table.fields() {
+        let key = field.path[table.path.len() + 1..].to_owned();
+        let target = match target(&key, settings, scale_is_set) {
+            Ok(target) => target,
+            Err(problem) => {
+                problems.at(key_span, field.path.clone(), problem);
+                continue;
+            }
+        };
+        let Some(domain) = domain(&field, problems) else { continue };
+        // What the setting does not take at an end of its domain is a problem now and not in trial 11.
+        match domain.ends().iter().find_map(|value| wrong(&target, value, settings, catalogues)) {
+            Some(problem) => field.problem(problem, problems),
+            None => search.push(Searched { target, domain }),
+        }
+    }
+    search.sort_by(|a, b| a.target.cmp(&b.target));
+    Some(search)
+}
+
+/// What a dotted key of the search means. A setting that is searched may not also be set: the value would be ignored.
+fn target(key: &str, settings: &Settings, scale_is_set: bool) -> Result<Target, String> {
+    let both = || format!("{key:?} is both set and searched: take one away");
+    match key.split('.').collect::<Vec<_>>()[..] {
+        ["scale"] if scale_is_set => Err(both()),
+        ["scale"] => Ok(Target::Scale),
+        ["classifier", inner] if settings.classifier.settings.contains_key(inner) => Err(both()),
+        ["classifier", inner] => Ok(Target::Classifier { key: inner.to_owned() }),
+        ["features", index, inner] => {
+            let position = index.parse::<usize>().ok().filter(|&i| i < settings.features.len());
+            let n = settings.features.len();
+            let index = position.ok_or_else(|| format!("expected a feature from 0 to {}, found {index:?}", n - 1))?;
+            if settings.features[index].settings.contains_key(inner) {
+                return Err(both());
+            }
+            Ok(Target::Feature { index, key: inner.to_owned() })
+        }
+        _ => Err(format!("expected \"classifier.KEY\", \"features.0.KEY\" or \"scale\" in quotes, found {key:?}")),
+    }
+}
+
+fn domain(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<Domain> {
+    let expected = "a table with log_uniform, uniform, integer or choice";
+    let table = field.table(expected, problems)?;
+    table.only(DOMAINS, problems);
+    let given: Vec<_> = DOMAINS.iter().filter_map(|kind| Some((*kind, table.field(kind)?))).collect();
+    let [(kind, values)] = &given[..] else {
+        if !given.is_empty() || table.entries.is_empty() {
+            field.problem(format!("expected {expected}, one of them, found {}", given.len()), problems);
+        }
+        return None;
+    };
+    match *kind {
+        "choice" => {
+            let values = values.list("a list of values", problems)?;
+            values.iter().map(|value| value.plain(problems)).collect::<Option<Vec<_>>>().map(Domain::Choice)
+        }
+        "integer" => {
+            let (low, high) = ends(values, problems)?;
+            let whole = |v: &toml::Value| v.as_integer();
+            checked(values, whole(&low).zip(whole(&high)), "two whole numbers", problems)
+                .map(|(low, high)| Domain::Integer(low, high))
+        }
+        kind => {
+            let (low, high) = ends(values, problems)?;
+            let logarithmic = kind == "log_uniform";
+            let fits = |v: f64| v.is_finite() && (!logarithmic || v > 0.0);
+            let number = |v: &toml::Value| v.as_float().or(v.as_integer().map(|i| i as f64)).filter(|v| fits(*v));
+            let expected = if logarithmic { "two finite numbers above 0" } else { "two finite numbers" };
+            checked(values, number(&low).zip(number(&high)), expected, problems)
+                .map(|(low, high)| if logarithmic { Domain::LogUniform(low, high) } else { Domain::Uniform(low, high) })
+        }
+    }
+}
+
+/// Exactly two values.
+fn ends(field: &Field<'_>, problems: &mut Problems<'_>) -> Option<(toml::Value, toml::Value)> {
+    let values = field.list("a list of two numbers", problems)?;
+    let [low, high] = &values[..] else {
+        field.expected("a list of two numbers", problems);
+        return None;
+    };
+    Some((low.plain(problems)?, high.plain(problems)?))
+}
+
+/// Two ends of the right kind, the first below the second.
+fn checked<T: PartialOrd + Copy>(
+    field: &Field<'_>,
+    ends: Option<(T, T)>,
+    expected: &str,
+    problems: &mut Problems<'_>,
+) -> Option<(T, T)> {
+    let ordered = ends.filter(|(low, high)| low < high);
+    if ordered.is_none() {
+        field.problem(format!("expected {expected}, the smaller first"), problems);
+    }
+    ordered
+}
+
+/// What is wrong with one value for a setting.
+fn wrong(target: &Target, value: &toml::Value, settings: &Settings, catalogues: Catalogues<'_>) -> Option<String> {
+    match target {
+        Target::Scale => match value.as_str() {
+            Some(name) => scaling(name).err(),
+            None => Some(format!("expected the names of scalings, found {value}")),
+        },
+        Target::Classifier { key } => {
+            let entry = catalogues.classifier(&settings.classifier.kind)?;
+            wrong_for(entry, &settings.classifier.settings, key, value)
+        }
+        Target::Feature { index, key } => {
+            let step = settings.features.get(*index)?;
+            wrong_for(catalogues.extractor(&step.kind)?, &step.settings, key, value)
+        }
+    }
+}
+
+fn wrong_for<T: ?Sized>(entry: &Entry<T>, fixed: &toml::Table, key: &str, value: &toml::Value) -> Option<String> {
+    let known = (entry.keys)();
+    if !known.contains(&key) {
+        return Some(format!("{}: {}", entry.name, unknown("key", key, known.iter().copied())));
+    }
+    let mut table = fixed.clone();
+    table.insert(key.to_owned(), value.clone());
+    let problems: Vec<ParamError> = (entry.parse)(&table).err()?;
+    Some(problems.into_iter().map(|p| p.problem).collect::<Vec<_>>().join("; "))
+}

@@ -1,0 +1,54 @@
+//! What the runner tells while it works.
+
+use bakeoff_core::Epoch;
+use bakeoff_results::{Cell, Row};
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// What is to be done.
+    Planned {
+        /// Cells of this run or shard.
+        cells: usize,
+        /// Those of them that an earlier run has finished.
+        finished: usize,
+    },
+    /// A cell begins.
+    CellStarted {
+        /// What is to be done.
+        cell: &'a Cell,
+    },
+    /// A cell goes on to its next part.
+    Stage(Stage),
+    /// A pass over the training rows is done.
+    Epoch(Epoch),
+    /// A cell is finished and kept.
+    CellFinished {
+        /// What came of it.
+        row: &'a Row,
+    },
+}
+
+/// The parts of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// A tuning trial.
+    Trial {
+        /// Which, from 1.
+        number: usize,
+        /// Trials planned.
+        of: usize,
+    },
+    /// Features of the training images.
+    Features,
+    /// The classifier's fit.
+    Fit,
+    /// Features and scores of the test images.
+    Test,
+}
+
+/// Whoever wants to know.
+pub trait Observer {
+    /// Takes note.
+    fn tell(&mut self, event: Event<'_>);
+}

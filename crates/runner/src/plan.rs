@@ -1,0 +1,164 @@
+//! The experiment as meant: defaults filled in, cells expanded, digests made.
+
+use crate::Catalogues;
+use crate::canonical;
+use crate::error::RunnerError;
+use crate::experiment::Experiment;
+use crate::material::Material;
+use crate::settings::Pipeline;
+use bakeoff_results::{Cell, Host, Run};
+use serde_json::json;
+
+/// Cells at most.
+const MOST_CELLS: usize = 100_000;
+
+/// Part of every cell's digest. Raised when the same settings come to mean another computation, so that a run which an
+/// older version began is not continued with other numbers.
+const PROCEDURE: u32 = 1;
+
+/// What is to be computed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The experiment as written.
+    pub experiment: Experiment,
+    /// The experiment as meant, as canonical JSON, with the digest of its data.
+    pub as_meant: String,
+    /// SHA-256 of `as_meant`: what identifies the experiment.
+    pub digest: String,
+    /// All cells, in the order of work: pipelines take turns within a seed, so that what slows the machine for a while
+    /// slows all of them.
+    pub cells: Vec<PlannedCell>,
+}
+
+/// A cell of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCell {
+    /// What the store knows it by.
+    pub cell: Cell,
+    /// Position of its pipeline in the experiment.
+    pub pipeline: usize,
+    /// Whether every seed would give the same result.
+    pub deterministic: bool,
+    /// What the reader must know.
+    pub note: Option<String>,
+}
+
+/// A training size as meant.
+struct Size {
+    /// `None` means all.
+    asked: Option<usize>,
+    note: Option<String>,
+}
+
+impl Plan {
+    /// Expands an experiment over its data.
+    ///
+    /// # Errors
+    /// [`RunnerError::TooManyCells`].
+    pub fn new(experiment: Experiment, material: &Material, catalogues: Catalogues<'_>) -> Result<Self, RunnerError> {
+        let sizes = sizes(&experiment.train_sizes, material.n_train());
+        check_count(&experiment, sizes.len())?;
+        let as_meant = experiment.meant(material.sha256(), catalogues);
+        let digest = canonical::sha256(&as_meant);
+        let meant: Vec<_> =
+            experiment.pipelines.iter().map(|p| Meant::of(p, &experiment, material, catalogues)).collect();
+        let mut cells = Vec::new();
+        for seed in 0..experiment.seeds as u64 {
+            for size in &sizes {
+                cells.extend(meant.iter().enumerate().filter_map(|(i, meant)| meant.cell(i, seed, size)));
+            }
+        }
+        Ok(Self { experiment, as_meant, digest, cells })
+    }
+
+    /// The run's record for the store.
+    pub fn record(&self, material: &Material, host: Host) -> Run {
+        let experiment = &self.experiment;
+        Run {
+            name: experiment.name.clone(),
+            question: experiment.question.clone(),
+            as_written: experiment.as_written.clone(),
+            as_meant: self.as_meant.clone(),
+            digest: self.digest.clone(),
+            dataset: material.record(),
+            host,
+            pipelines: experiment.pipelines.iter().map(|p| p.name.clone()).collect(),
+            comparisons: experiment.comparisons.clone(),
+            confidence: experiment.protocol.confidence,
+            equivalence: experiment.protocol.equivalence,
+        }
+    }
+}
+
+/// The sizes to go through; those that are not below n are all of it, once.
+fn sizes(asked: &[usize], n: usize) -> Vec<Size> {
+    let mut sizes: Vec<Size> = Vec::new();
+    for &size in asked {
+        if size < n {
+            sizes.push(Size { asked: Some(size), note: None });
+        } else if !sizes.iter().any(|other| other.asked.is_none()) {
+            let note = (size > n).then(|| format!("{size} training images were asked for, {n} are there"));
+            sizes.push(Size { asked: None, note });
+        }
+    }
+    if sizes.is_empty() {
+        sizes.push(Size { asked: None, note: None });
+    }
+    sizes
+}
+
+fn check_count(experiment: &Experiment, sizes: usize) -> Result<(), RunnerError> {
+    let (pipelines, seeds) = (experiment.pipelines.len(), experiment.seeds);
+    match pipelines.checked_mul(seeds).and_then(|n| n.checked_mul(sizes)) {
+        Some(cells) if cells <= MOST_CELLS => Ok(()),
+        _ => Err(RunnerError::TooManyCells { pipelines, seeds, sizes, most: MOST_CELLS }),
+    }
+}
+
+/// What every cell of a pipeline shares.
+struct Meant {
+    name: String,
+    /// Whether the seed does not matter when nothing is drawn.
+    steady: bool,
+    /// Everything that decides the result but the seed and the size.
+    shared: serde_json::Value,
+}
+
+impl Meant {
+    fn of(pipeline: &Pipeline, experiment: &Experiment, material: &Material, catalogues: Catalogues<'_>) -> Self {
+        let shared = json!({
+            "procedure": PROCEDURE,
+            "dataset_sha256": material.sha256(),
+            "pipeline": pipeline.meant(catalogues),
+            "protocol": deciding(experiment, pipeline),
+        });
+        Self { name: pipeline.name.clone(), steady: pipeline.is_deterministic(catalogues), shared }
+    }
+
+    /// The cell of a seed and size; none where an earlier seed's stands for it.
+    fn cell(&self, pipeline: usize, seed: u64, size: &Size) -> Option<PlannedCell> {
+        // A subset is drawn by seed, so that only the whole training part leaves nothing to chance.
+        let deterministic = self.steady && size.asked.is_none();
+        if deterministic && seed > 0 {
+            return None;
+        }
+        let mut meant = self.shared.clone();
+        meant["seed"] = json!(seed);
+        meant["train_size"] = json!(size.asked);
+        let digest = canonical::sha256(&canonical::text(&meant));
+        let cell = Cell { pipeline: self.name.clone(), seed, train_size: size.asked, digest };
+        Some(PlannedCell { cell, pipeline, deterministic, note: size.note.clone() })
+    }
+}
+
+/// The parts of the protocol that decide what a pipeline predicts: those of selection, when there is something to
+/// select. Intervals and margins are computed afterwards.
+fn deciding(experiment: &Experiment, pipeline: &Pipeline) -> serde_json::Value {
+    if pipeline.search.is_empty() {
+        return serde_json::Value::Null;
+    }
+    json!({"validation": experiment.protocol.validation, "tuning": experiment.protocol.tuning.meant()})
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Working through a plan, one cell after the other.
+
+use crate::Catalogues;
+use crate::cell;
+use crate::machine::Machine;
+use crate::material::Material;
+use crate::observer::{Event, Observer};
+use crate::plan::Plan;
+use crate::shard::Shard;
+use bakeoff_results::Row;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What cells are worked on with.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The algorithms.
+    pub catalogues: Catalogues<'a>,
+    /// The data.
+    pub material: &'a Material,
+    /// The machine.
+    pub machine: &'a dyn Machine,
+    /// Set when the user wants to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every cell of the shard has its row.
+    Complete,
+    /// The user stopped it; finished cells are kept.
+    Interrupted,
+}
+
+/// Works through the cells of a shard that are not among the `finished` digests and hands each row to `keep` as soon as
+/// there is one.
+///
+/// # Errors
+/// What `keep` says; the run ends there.
+pub fn run<E>(
+    plan: &Plan,
+    shard: Shard,
+    finished: &BTreeSet<String>,
+    bench: &Bench<'_>,
+    observer: &mut dyn Observer,
+    keep: &mut dyn FnMut(&Row) -> Result<(), E>,
+) -> Result<Ended, E> {
+    let mine: Vec<_> = plan.cells.iter().enumerate().filter(|(i, _)| shard.takes(*i)).map(|(_, cell)| cell).collect();
+    let todo: Vec<_> = mine.iter().filter(|planned| !finished.contains(&planned.cell.digest)).collect();
+    observer.tell(Event::Planned { cells: mine.len(), finished: mine.len() - todo.len() });
+    for planned in todo {
+        if bench.stop.load(Ordering::Relaxed) {
+            return Ok(Ended::Interrupted);
+        }
+        observer.tell(Event::CellStarted { cell: &planned.cell });
+        let Some(outcome) = cell::outcome(planned, &plan.experiment, bench, observer) else {
+            return Ok(Ended::Interrupted);
+        };
+        let row = Row { cell: planned.cell.clone(), outcome };
+        keep(&row)?;
+        observer.tell(Event::CellFinished { row: &row });
+    }
+    Ok(Ended::Complete)
+}
+
+#[cfg(test)]
+mod tests;

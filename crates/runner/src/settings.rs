@@ -1,0 +1,334 @@
+//! A pipeline's settings, and the ranges that a search may take them from.
+
+use crate::Catalogues;
+use crate::canonical;
+use bakeoff_core::{Classifier, Concatenated, Extractor, ParamError, Seed};
+use bakeoff_numeric::Scaling;
+use rand::Rng;
+use rand::seq::SliceRandom;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ValueError;
+use serde_json::json;
+use std::fmt;
+
+/// One algorithm of a catalogue with its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The entry's name.
+    pub kind: String,
+    /// Its settings as given, without the defaults.
+    pub settings: toml::Table,
+}
+
+/// Everything that turns images into predictions, with nothing left to search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Features, side by side in this order.
+    pub features: Vec<Step>,
+    /// What is done to every feature column.
+    pub scale: Scaling,
+    /// What learns from the rows.
+    pub classifier: Step,
+}
+
+/// The setting that a search varies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A setting of the classifier.
+    Classifier {
+        /// Its key.
+        key: String,
+    },
+    /// A setting of one feature.
+    Feature {
+        /// Which of the list, from 0.
+        index: usize,
+        /// Its key.
+        key: String,
+    },
+    /// The scaling.
+    Scale,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Classifier { key } => write!(f, "classifier.{key}"),
+            Self::Feature { index, key } => write!(f, "features.{index}.{key}"),
+            Self::Scale => f.write_str("scale"),
+        }
+    }
+}
+
+/// The values that a search may try.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Domain {
+    /// Numbers whose logarithm is uniform between those of the ends, both above 0.
+    LogUniform(f64, f64),
+    /// Numbers uniform between the ends.
+    Uniform(f64, f64),
+    /// Whole numbers from the first to the last, both included.
+    Integer(i64, i64),
+    /// One of these.
+    Choice(Vec<toml::Value>),
+}
+
+impl Domain {
+    /// A value drawn at random. Numbers are rounded to six digits, so that reports can quote them exactly.
+    pub(crate) fn draw(&self, rng: &mut impl Rng) -> toml::Value {
+        match self {
+            Self::LogUniform(low, high) => {
+                let exponent = low.ln() + rng.r#gen::<f64>() * (high.ln() - low.ln());
+                toml::Value::Float(six_digits(exponent.exp()).clamp(*low, *high))
+            }
+            Self::Uniform(low, high) => {
+                toml::Value::Float(six_digits(low + rng.r#gen::<f64>() * (high - low)).clamp(*low, *high))
+            }
+            Self::Integer(low, high) => toml::Value::Integer(rng.gen_range(*low..=*high)),
+            Self::Choice(values) => values.choose(rng).cloned().unwrap_or(toml::Value::Boolean(false)),
+        }
+    }
+
+    /// All values, where they can be listed and are at most `limit`.
+    pub(crate) fn listed(&self, limit: usize) -> Option<Vec<toml::Value>> {
+        match self {
+            Self::Integer(low, high) if high.abs_diff(*low) < limit as u64 => {
+                Some((*low..=*high).map(toml::Value::Integer).collect())
+            }
+            Self::Choice(values) if values.len() <= limit => Some(values.clone()),
+            _ => None,
+        }
+    }
+
+    /// The values at which the setting must be valid for the whole range to be.
+    pub(crate) fn ends(&self) -> Vec<toml::Value> {
+        match self {
+            Self::LogUniform(low, high) | Self::Uniform(low, high) => {
+                vec![toml::Value::Float(*low), toml::Value::Float(*high)]
+            }
+            Self::Integer(low, high) => vec![toml::Value::Integer(*low), toml::Value::Integer(*high)],
+            Self::Choice(values) => values.clone(),
+        }
+    }
+
+    fn meant(&self) -> serde_json::Value {
+        match self {
+            Self::LogUniform(low, high) => json!({"log_uniform": [low, high]}),
+            Self::Uniform(low, high) => json!({"uniform": [low, high]}),
+            Self::Integer(low, high) => json!({"integer": [low, high]}),
+            Self::Choice(values) => json!({"choice": values.iter().map(canonical::json).collect::<Vec<_>>()}),
+        }
+    }
+}
+
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// A setting and the values that a search may give it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Searched {
+    /// Which setting.
+    pub target: Target,
+    /// From which values.
+    pub domain: Domain,
+}
+
+/// One pipeline of an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// Its name, unique in the experiment.
+    pub name: String,
+    /// Its settings; those that are searched have their defaults here.
+    pub settings: Settings,
+    /// What is searched, ordered by target so that the file's order decides nothing.
+    pub search: Vec<Searched>,
+}
+
+impl Pipeline {
+    /// Whether the result is the same for every seed when the whole training part is used.
+    pub(crate) fn is_deterministic(&self, catalogues: Catalogues<'_>) -> bool {
+        let built = (self.settings.extractor(catalogues), self.settings.learner(catalogues));
+        let (Ok(extractor), Ok(classifier)) = built else { return false };
+        self.search.is_empty() && extractor.is_deterministic() && classifier.is_deterministic()
+    }
+
+    /// The pipeline with every default filled in.
+    pub(crate) fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
+        let search = self.search.iter().map(|s| (s.target.to_string(), s.domain.meant()));
+        let mut meant = self.settings.meant(catalogues);
+        meant["name"] = json!(self.name);
+        meant["search"] = serde_json::Value::Object(search.collect());
+        meant
+    }
+}
+
+impl Settings {
+    /// These settings with some values replaced.
+    ///
+    /// # Errors
+    /// A sentence when a value is of a kind that its setting cannot hold.
+    pub(crate) fn with(&self, values: &[(Target, toml::Value)]) -> Result<Self, String> {
+        let mut settings = self.clone();
+        for (target, value) in values {
+            match target {
+                Target::Classifier { key } => {
+                    settings.classifier.settings.insert(key.clone(), value.clone());
+                }
+                Target::Feature { index, key } => {
+                    let step = settings.features.get_mut(*index).ok_or_else(|| format!("there is no {target}"))?;
+                    step.settings.insert(key.clone(), value.clone());
+                }
+                Target::Scale => settings.scale = scaling(value.as_str().unwrap_or_default())?,
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The extractor that these settings describe.
+    pub(crate) fn extractor(&self, catalogues: Catalogues<'_>) -> Result<Concatenated, String> {
+        let parts: Result<Vec<Box<dyn Extractor>>, String> = self
+            .features
+            .iter()
+            .map(|step| {
+                let entry = catalogues.extractor(&step.kind).ok_or_else(|| format!("no feature {}", step.kind))?;
+                (entry.parse)(&step.settings).map_err(|problems| sentence(&problems))
+            })
+            .collect();
+        Ok(Concatenated(parts?))
+    }
+
+    /// The classifier that these settings describe.
+    pub(crate) fn learner(&self, catalogues: Catalogues<'_>) -> Result<Box<dyn Classifier>, String> {
+        let kind = &self.classifier.kind;
+        let entry = catalogues.classifier(kind).ok_or_else(|| format!("no classifier {kind}"))?;
+        (entry.parse)(&self.classifier.settings).map_err(|problems| sentence(&problems))
+    }
+
+    fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
+        let features = self.features.iter().map(|step| {
+            let resolved = catalogues.extractor(&step.kind).and_then(|e| (e.resolve)(&step.settings).ok());
+            step.meant(resolved)
+        });
+        let resolved =
+            catalogues.classifier(&self.classifier.kind).and_then(|e| (e.resolve)(&self.classifier.settings).ok());
+        json!({
+            "features": features.collect::<Vec<_>>(),
+            "scale": name_of(self.scale),
+            "classifier": self.classifier.meant(resolved),
+        })
+    }
+}
+
+impl Step {
+    fn meant(&self, resolved: Option<toml::Table>) -> serde_json::Value {
+        let settings = toml::Value::Table(resolved.unwrap_or_else(|| self.settings.clone()));
+        json!({"kind": self.kind, "settings": canonical::json(&settings)})
+    }
+}
+
+/// The scaling of this name.
+///
+/// # Errors
+/// A sentence that names the scalings there are.
+pub(crate) fn scaling(name: &str) -> Result<Scaling, String> {
+    let deserializer: serde::de::value::StrDeserializer<'_, ValueError> = name.into_deserializer();
+    Scaling::deserialize(deserializer).map_err(|e| e.to_string())
+}
+
+fn name_of(scaling: Scaling) -> serde_json::Value {
+    serde_json::to_value(scaling).unwrap_or_default()
+}
+
+fn sentence(problems: &[ParamError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Combinations to try: all of them in random order when they are no more than `n`, else `n` drawn independently.
+pub(crate) fn combinations(search: &[Searched], n: usize, seed: Seed) -> Vec<Vec<(Target, toml::Value)>> {
+    let mut rng = seed.rng();
+    if let Some(mut all) = every_combination(search, n) {
+        all.shuffle(&mut rng);
+        return all;
+    }
+    let one = |rng: &mut _| search.iter().map(|s| (s.target.clone(), s.domain.draw(rng))).collect();
+    (0..n).map(|_| one(&mut rng)).collect()
+}
+
+/// The whole grid, where every domain can be listed and the grid has at most `limit` points.
+fn every_combination(search: &[Searched], limit: usize) -> Option<Vec<Vec<(Target, toml::Value)>>> {
+    let mut grid = vec![Vec::new()];
+    for searched in search {
+        let values = searched.domain.listed(limit)?;
+        if grid.len().checked_mul(values.len())? > limit {
+            return None;
+        }
+        let longer = grid.iter().flat_map(|point: &Vec<(Target, toml::Value)>| {
+            values.iter().map(|value| {
+                let mut point = point.clone();
+                point.push((searched.target.clone(), value.clone()));
+                point
+            })
+        });
+        grid = longer.collect();
+    }
+    Some(grid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn searched(key: &str, domain: Domain) -> Searched {
+        Searched { target: Target::Classifier { key: key.to_owned() }, domain }
+    }
+
+    #[test]
+    fn draws_stay_inside_their_domain() {
+        let mut rng = Seed(3).rng();
+        for _ in 0..500 {
+            let log = Domain::LogUniform(1e-7, 1e-1).draw(&mut rng).as_float().unwrap();
+            assert!((1e-7..=1e-1).contains(&log), "{log}");
+            let uniform = Domain::Uniform(-1.0, -0.5).draw(&mut rng).as_float().unwrap();
+            assert!((-1.0..=-0.5).contains(&uniform), "{uniform}");
+            assert!((2..=4).contains(&Domain::Integer(2, 4).draw(&mut rng).as_integer().unwrap()));
+        }
+    }
+
+    #[test]
+    fn half_of_log_uniform_draws_lie_below_the_geometric_mean() {
+        let mut rng = Seed(5).rng();
+        let domain = Domain::LogUniform(1e-6, 1e-2);
+        let below = (0..2000).filter(|_| domain.draw(&mut rng).as_float().unwrap() < 1e-4).count();
+        // Binomial(2000, 1/2): five standard deviations are 112.
+        assert!(below.abs_diff(1000) < 112, "{below}");
+    }
+
+    #[test]
+    fn a_small_grid_is_gone_through_once() {
+        let choice = Domain::Choice(vec![toml::Value::Boolean(true), toml::Value::Boolean(false)]);
+        let search = [searched("a", Domain::Integer(1, 3)), searched("b", choice)];
+        let all = combinations(&search, 6, Seed(0));
+        assert_eq!(all.len(), 6);
+        let distinct: std::collections::HashSet<String> = all.iter().map(|point| format!("{point:?}")).collect();
+        assert_eq!(distinct.len(), 6);
+        assert_eq!(combinations(&search, 5, Seed(0)).len(), 5);
+        assert_eq!(combinations(&search, 5, Seed(0)), combinations(&search, 5, Seed(0)));
+        assert_ne!(combinations(&search, 5, Seed(0)), combinations(&search, 5, Seed(1)));
+    }
+
+    #[test]
+    fn an_immense_integer_domain_is_drawn_from_and_not_listed() {
+        assert!(Domain::Integer(i64::MIN, i64::MAX).listed(16).is_none());
+        assert_eq!(combinations(&[searched("a", Domain::Integer(i64::MIN, i64::MAX))], 4, Seed(1)).len(), 4);
+    }
+
+    #[test]
+    fn scalings_have_their_names() {
+        for name in ["none", "center", "global", "standard"] {
+            assert_eq!(name_of(scaling(name).unwrap()), json!(name));
+        }
+        assert!(scaling("standart").unwrap_err().contains("`standard`"));
+    }
+}
