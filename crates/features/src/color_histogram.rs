@@ -25,7 +25,7 @@ pub enum Space {
 
 /// Settings of the color histogram.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, deny_unknown_fields)]
 pub struct ColorHistogram {
     /// Which coordinates of color.
     pub space: Space,
@@ -89,12 +89,8 @@ impl Encoder for Fitted {
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
             counts.fill(0);
             self.count(image, images.shape(), &mut counts);
-            for (shares, counts) in row
-                .as_slice_mut()
-                .into_iter()
-                .flat_map(|r| r.chunks_mut(self.per_field))
-                .zip(counts.chunks(self.per_field))
-            {
+            let row = row.as_slice_mut().expect("every row of out is contiguous");
+            for (shares, counts) in row.chunks_mut(self.per_field).zip(counts.chunks(self.per_field)) {
                 let pixels = counts.iter().sum::<u32>().max(1) as f32;
                 shares.iter_mut().zip(counts).for_each(|(share, &count)| *share = count as f32 / pixels);
             }

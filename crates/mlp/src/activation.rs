@@ -2,6 +2,7 @@
 //! one array instead of two.
 
 use ndarray::NdFloat;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -122,20 +123,56 @@ fn add_bias<T: NdFloat>(a: &mut [T], bias: &[T], phi: impl Fn(T) -> T + Sync) {
         return;
     }
     assert_eq!(a.len() % bias.len(), 0, "whole rows of {}", bias.len());
-    a.par_chunks_mut(bias.len() * rows_at_a_time(bias.len())).for_each(|rows| {
-        pulp::Arch::new().dispatch(|| {
-            for row in rows.chunks_exact_mut(bias.len()) {
-                row.iter_mut().zip(bias).for_each(|(a, &b)| *a = phi(*a + b));
-            }
-        });
-    });
+    let phi = &phi;
+    a.par_chunks_mut(bias.len() * rows_at_a_time(bias.len()))
+        .for_each(|rows| pulp::Arch::new().dispatch(AddBias { rows, bias, phi }));
 }
 
 fn multiply<T: NdFloat>(delta: &mut [T], a: &[T], derivative: impl Fn(T) -> T + Sync) {
     assert_eq!(delta.len(), a.len(), "derivatives and activations");
-    delta.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).for_each(|(delta, a)| {
-        pulp::Arch::new().dispatch(|| delta.iter_mut().zip(a).for_each(|(d, &a)| *d *= derivative(a)));
-    });
+    let derivative = &derivative;
+    delta
+        .par_chunks_mut(CHUNK)
+        .zip(a.par_chunks(CHUNK))
+        .for_each(|(delta, a)| pulp::Arch::new().dispatch(Multiply { delta, a, derivative }));
+}
+
+/// Whole rows of a layer's output, compiled for each vector width and chosen at run time.
+struct AddBias<'a, T, F> {
+    rows: &'a mut [T],
+    bias: &'a [T],
+    phi: &'a F,
+}
+
+impl<T: NdFloat, F: Fn(T) -> T> WithSimd for AddBias<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for row in self.rows.chunks_exact_mut(self.bias.len()) {
+            for (a, &b) in row.iter_mut().zip(self.bias) {
+                *a = (self.phi)(*a + b);
+            }
+        }
+    }
+}
+
+/// A part of the derivatives, likewise.
+struct Multiply<'a, T, F> {
+    delta: &'a mut [T],
+    a: &'a [T],
+    derivative: &'a F,
+}
+
+impl<T: NdFloat, F: Fn(T) -> T> WithSimd for Multiply<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (d, &a) in self.delta.iter_mut().zip(self.a) {
+            *d *= (self.derivative)(a);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 
 use crate::knn::Distance;
 use bakeoff_numeric::matmul_here;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Training rows, ready to be searched.
@@ -87,11 +88,9 @@ impl Index {
             }
             Distance::L1 => {
                 let queries = queries.as_standard_layout();
-                for (query, mut values) in queries.outer_iter().zip(out.outer_iter_mut()) {
+                for (query, out) in queries.outer_iter().zip(out.outer_iter_mut()) {
                     let query = query.to_slice().expect("brought to standard layout");
-                    for (row, value) in rows.outer_iter().zip(&mut values) {
-                        *value = absolute_differences(query, row.to_slice().expect("owned rows are contiguous"));
-                    }
+                    pulp::Arch::new().dispatch(AbsoluteDifferences { query, rows: rows.view(), out });
                 }
             }
         }
@@ -186,21 +185,33 @@ fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Dist
     }
 }
 
-/// Σ |a − b| in f32 with 64 partial sums, for the vector units.
-fn absolute_differences(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 64;
-    pulp::Arch::new().dispatch(|| {
-        let mut sums = [0.0f32; LANES];
-        let (a, a_rest) = a.as_chunks::<LANES>();
-        let (b, b_rest) = b.as_chunks::<LANES>();
-        for (a, b) in a.iter().zip(b) {
-            for i in 0..LANES {
-                sums[i] += (a[i] - b[i]).abs();
+/// Σ |q − x| in f32 for each row x, with 64 partial sums, for the vector units.
+struct AbsoluteDifferences<'a, 'b, 'c> {
+    query: &'a [f32],
+    rows: ArrayView2<'b, f32>,
+    out: ArrayViewMut1<'c, f32>,
+}
+
+const LANES: usize = 64;
+
+impl WithSimd for AbsoluteDifferences<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) {
+        let (query, query_rest) = self.query.as_chunks::<LANES>();
+        for (row, value) in self.rows.outer_iter().zip(&mut self.out) {
+            let (row, row_rest) = row.to_slice().expect("owned rows are contiguous").as_chunks::<LANES>();
+            let mut sums = [0.0f32; LANES];
+            for (a, b) in query.iter().zip(row) {
+                for i in 0..LANES {
+                    sums[i] += (a[i] - b[i]).abs();
+                }
             }
+            let rest: f32 = query_rest.iter().zip(row_rest).map(|(a, b)| (a - b).abs()).sum();
+            *value = sums.iter().sum::<f32>() + rest;
         }
-        let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b).abs()).sum();
-        sums.iter().sum::<f32>() + rest
-    })
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use ndarray::NdFloat;
+use pulp::{Simd, WithSimd};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -66,26 +67,45 @@ impl Sgd {
         let (l2, l1) = (number(2.0 * share * self.l2.get()), number(share * self.l1.get()));
         let chunks = w.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK)).zip(gradient.par_chunks(CHUNK));
         chunks.for_each(|((w, v), gradient)| {
-            // Compiled for each vector width and chosen at run time.
-            pulp::Arch::new().dispatch(|| {
-                for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                    let sign = if *w > T::zero() {
-                        l1
-                    } else if *w < T::zero() {
-                        -l1
-                    } else {
-                        T::zero()
-                    };
-                    *v = rho * *v + (g + l2 * *w + sign);
-                    *w -= rate * *v;
-                }
-            });
+            pulp::Arch::new().dispatch(Update { w, v, gradient, rate, rho, l2, l1 });
         });
     }
 
     /// λ₂ Σ W² + λ₁ Σ |W|.
     pub fn penalty<T: NdFloat>(&self, w: &[T]) -> f64 {
         penalty(self.l2.get(), self.l1.get(), w)
+    }
+}
+
+/// One chunk's update, compiled for each vector width and chosen at run time.
+struct Update<'a, T> {
+    w: &'a mut [T],
+    v: &'a mut [T],
+    gradient: &'a [T],
+    rate: T,
+    rho: T,
+    l2: T,
+    l1: T,
+}
+
+impl<T: NdFloat> WithSimd for Update<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { w, v, gradient, rate, rho, l2, l1 } = self;
+        let zero = T::zero();
+        for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
+            let corner = if *w > zero {
+                l1
+            } else if *w < zero {
+                -l1
+            } else {
+                zero
+            };
+            *v = rho * *v + (g + l2 * *w + corner);
+            *w -= rate * *v;
+        }
     }
 }
 

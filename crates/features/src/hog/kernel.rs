@@ -7,6 +7,7 @@
 //! turns into vector instructions, chosen at run time.
 
 use super::{Form, Gamma, Hog};
+use pulp::{Simd, WithSimd};
 use std::f32::consts::PI;
 
 /// Pixels handled together.
@@ -103,19 +104,7 @@ impl Plan {
 
     /// Turns one image (height · width · channels bytes) into `out` (d).
     pub(super) fn encode(&self, image: &[u8], scratch: &mut Scratch, out: &mut [f32]) {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                self.fill_channels(image, &mut scratch.channels);
-                scratch.sums.fill(0.0);
-                for cell_row in 0..self.size.0 / self.cell {
-                    self.fill_planes(cell_row * self.cell, &scratch.channels, &mut scratch.planes);
-                    self.sum_rows(cell_row * self.cell, &scratch.planes, &mut scratch.sums);
-                }
-                self.sum_columns(&scratch.sums, &mut scratch.histograms);
-                self.finish(&scratch.histograms, out);
-            },
-        );
+        pulp::Arch::new().dispatch(EncodeOne { plan: self, image, scratch, out });
     }
 
     /// Bytes to padded intensities, one plane a channel.
@@ -266,6 +255,32 @@ impl Plan {
     }
 }
 
+/// One image's encoding as something that pulp compiles for each vector width. A struct and not a closure: a closure's
+/// `FnOnce` shim is a function of its own, which the compiler may keep outside the vector code.
+struct EncodeOne<'a> {
+    plan: &'a Plan,
+    image: &'a [u8],
+    scratch: &'a mut Scratch,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for EncodeOne<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { plan, image, scratch, out } = self;
+        plan.fill_channels(image, &mut scratch.channels);
+        scratch.sums.fill(0.0);
+        for top in (0..plan.size.0).step_by(plan.cell) {
+            plan.fill_planes(top, &scratch.channels, &mut scratch.planes);
+            plan.sum_rows(top, &scratch.planes, &mut scratch.sums);
+        }
+        plan.sum_columns(&scratch.sums, &mut scratch.histograms);
+        plan.finish(&scratch.histograms, out);
+    }
+}
+
 /// The two slots of a block along one axis: window times interpolation between its two cells.
 fn block_slots(block: usize, cell: usize, gaussian: bool) -> [Slot; BLOCK] {
     let side = BLOCK * cell;
@@ -345,7 +360,10 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[i] = a[i].mul_add(b[i], sums[i]);
         }
     }
-    let rest = a_rest.iter().zip(b_rest).fold(0.0, |sum: f32, (a, b)| a.mul_add(*b, sum));
+    let mut rest = 0.0f32;
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        rest = a.mul_add(*b, rest);
+    }
     ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
 }
 
