@@ -136,6 +136,10 @@ impl Classifier for Mlp {
         for epoch in 1..=of {
             shuffle(&mut order, &mut rng);
             let loss = descent.epoch(x, y.as_slice(), &order, epoch, of)? / n as f64 + descent.penalty();
+            // The weights of the last step have scored no rows yet; in the penalty they show.
+            if !loss.is_finite() {
+                return Err(FitError::NonFinite { epoch, step: n.div_ceil(descent.rows.nrows()), loss });
+            }
             if on_epoch(Epoch { number: epoch, of, loss }).is_break() {
                 return Ok(Fitted { model: Box::new(descent.network), epochs: epoch, converged: false });
             }

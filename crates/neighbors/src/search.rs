@@ -29,6 +29,7 @@ const TILE: usize = 512;
 impl Index {
     /// Takes training rows (n, d).
     pub fn new(rows: Array2<f32>, distance: Distance) -> Self {
+        let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
         let norms: Vec<f64> = rows.axis_iter(Axis(0)).into_par_iter().map(|row| norm(row, distance)).collect();
         let squares = match distance {
             Distance::L2 => norms.iter().map(|norm| (norm * norm) as f32).collect(),

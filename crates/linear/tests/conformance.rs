@@ -1,0 +1,87 @@
+//! The whole catalogue against the contract of classifiers.
+
+#[path = "../../core/tests/suite/classifiers.rs"]
+mod classifiers;
+#[path = "../../core/tests/suite/settings.rs"]
+mod settings;
+
+use bakeoff_linear::CATALOGUE;
+use classifiers::cases;
+
+/// Settings that take other paths through the code than the defaults.
+const VARIANTS: &[(&str, &str)] = &[
+    ("softmax", "solver = 'sgd'\nepochs = 6"),
+    ("softmax", "l1 = 1e-4\nschedule = 'step'\nbatch = 7\nepochs = 6"),
+    ("svm", "solver = 'sgd'\nschedule = 'constant'\nepochs = 6"),
+    ("svm", "loss = 'weston-watkins'\nepochs = 6"),
+];
+
+#[test]
+fn entries_are_described() {
+    settings::entries_are_described(CATALOGUE);
+}
+
+#[test]
+fn defaults_make_the_round_trip() {
+    settings::defaults_make_the_round_trip(CATALOGUE);
+}
+
+#[test]
+fn bad_settings_are_told() {
+    settings::bad_settings_are_told(CATALOGUE);
+}
+
+#[test]
+fn it_learns_and_tells_every_epoch() {
+    classifiers::it_learns_and_tells_every_epoch(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn a_break_keeps_what_was_learned() {
+    classifiers::a_break_keeps_what_was_learned(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    classifiers::the_same_seed_gives_the_same_bits(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn a_second_fit_equals_a_fresh_one() {
+    classifiers::a_second_fit_equals_a_fresh_one(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn a_row_scores_the_same_alone_in_company_and_in_any_layout() {
+    classifiers::a_row_scores_the_same_alone_in_company_and_in_any_layout(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    classifiers::threads_do_not_change_a_bit(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn the_layout_of_training_rows_does_not_matter() {
+    classifiers::the_layout_of_training_rows_does_not_matter(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn renamed_classes_are_predicted_by_their_new_names() {
+    classifiers::renamed_classes_are_predicted_by_their_new_names(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn what_cannot_be_learned_from_is_refused() {
+    classifiers::what_cannot_be_learned_from_is_refused(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn awkward_rows_are_handled_or_refused() {
+    classifiers::awkward_rows_are_handled_or_refused(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn classes_without_rows_are_scored_and_not_predicted() {
+    classifiers::classes_without_rows_are_scored_and_not_predicted(&cases(CATALOGUE, VARIANTS));
+}
