@@ -66,7 +66,9 @@ impl Extractor for ColorHistogram {
         let per_field = bins.pow(coordinates);
         let fields = self.grid.0.get().checked_mul(self.grid.1.get());
         match fields.and_then(|fields| fields.checked_mul(per_field)) {
-            Some(dim) if dim <= MOST_NUMBERS => Ok(Box::new(Fitted { recipe: self.clone(), per_field, dim })),
+            Some(dim) if dim <= MOST_NUMBERS => {
+                Ok(Box::new(Fitted { recipe: self.clone(), per_field, dim, shape: train.shape() }))
+            }
             _ => Err(ExtractError::refused(format!("more than {MOST_NUMBERS} numbers an image: fewer bins or fields"))),
         }
     }
@@ -76,6 +78,7 @@ struct Fitted {
     recipe: ColorHistogram,
     per_field: usize,
     dim: usize,
+    shape: (usize, usize, usize),
 }
 
 impl Encoder for Fitted {
@@ -84,6 +87,7 @@ impl Encoder for Fitted {
     }
 
     fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
+        assert_eq!(images.shape(), self.shape, "images of the fitted size");
         assert_eq!(out.dim(), (images.len(), self.dim), "one row of d numbers an image");
         let mut counts = vec![0u32; self.dim];
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {

@@ -21,7 +21,7 @@ impl Recipe for Pixels {
 impl Extractor for Pixels {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
         let mean = if self.mean_removed { mean_image(train) } else { Array1::zeros(train.stride()) };
-        Ok(Box::new(Fitted { mean, learned: self.mean_removed }))
+        Ok(Box::new(Fitted { mean, learned: self.mean_removed, shape: train.shape() }))
     }
 }
 
@@ -38,6 +38,7 @@ fn mean_image(images: ImagesView<'_>) -> Array1<f32> {
 struct Fitted {
     mean: Array1<f32>,
     learned: bool,
+    shape: (usize, usize, usize),
 }
 
 impl Encoder for Fitted {
@@ -46,6 +47,7 @@ impl Encoder for Fitted {
     }
 
     fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
+        assert_eq!(images.shape(), self.shape, "images of the fitted size");
         assert_eq!(out.dim(), (images.len(), self.dim()), "one row of d numbers an image");
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
             let pairs = image.iter().zip(&self.mean);
