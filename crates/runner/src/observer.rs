@@ -8,10 +8,10 @@ use bakeoff_results::{Cell, Row};
 pub enum Event<'a> {
     /// What is to be done.
     Planned {
-        /// Cells of this run or shard.
-        cells: usize,
-        /// Those of them that an earlier run has finished.
+        /// Cells that an earlier run has finished.
         finished: usize,
+        /// Those that are still to do, in order.
+        todo: &'a [&'a Cell],
     },
     /// A cell begins.
     CellStarted {

@@ -48,7 +48,8 @@ pub fn run<E>(
 ) -> Result<Ended, E> {
     let mine: Vec<_> = plan.cells.iter().enumerate().filter(|(i, _)| shard.takes(*i)).map(|(_, cell)| cell).collect();
     let todo: Vec<_> = mine.iter().filter(|planned| !finished.contains(&planned.cell.digest)).collect();
-    observer.tell(Event::Planned { cells: mine.len(), finished: mine.len() - todo.len() });
+    let cells: Vec<_> = todo.iter().map(|planned| &planned.cell).collect();
+    observer.tell(Event::Planned { finished: mine.len() - todo.len(), todo: &cells });
     for planned in todo {
         if bench.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Interrupted);
