@@ -1,5 +1,7 @@
 //! The whole catalogue against the contract of extractors, and properties of single features.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../core/tests/suite/settings.rs"]
 mod settings;
 

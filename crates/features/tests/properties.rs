@@ -1,5 +1,7 @@
 //! Properties of features over random images: what must not change, and what must change in a known way.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::{Extractor, Images, Seed, encode};
 use bakeoff_features::color_histogram::Space;
 use bakeoff_features::hog::{Form, Gamma};
@@ -61,7 +63,9 @@ fn differ(a: &Array6<f32>, b: &Array6<f32>) -> f32 {
 
 /// Axes 1 and 3 are rows of blocks and of cells, 2 and 4 columns.
 fn mirrored(mut histograms: Array6<f32>, axes: &[usize]) -> Array6<f32> {
-    axes.iter().for_each(|&axis| histograms.invert_axis(Axis(axis)));
+    for &axis in axes {
+        histograms.invert_axis(Axis(axis));
+    }
     histograms.as_standard_layout().into_owned()
 }
 

@@ -1,5 +1,7 @@
 //! Features against the values of OpenCV, NumPy and exact fractions in `reference/*.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::{Extractor, Images, Seed, encode};
 use bakeoff_features::color_histogram::Space;
 use bakeoff_features::hog::{Form, Gamma};
@@ -27,8 +29,7 @@ fn some(value: usize) -> NonZeroUsize {
 /// The picture that the scripts compute by the same formula.
 fn picture(height: usize, width: usize, channels: usize) -> Images {
     let byte = |(_, y, x, c): (usize, usize, usize, usize)| {
-        let (y, x, c) = (y as i64, x as i64, c as i64);
-        (y * (7 + 4 * c) + x * (13 - 3 * c) + c * 29 + (y * x) % 11 * 5).rem_euclid(256) as u8
+        ((y * (7 + 4 * c) + x * (13 - 3 * c) + c * 29 + (y * x) % 11 * 5) % 256) as u8
     };
     Images::new(Array4::from_shape_fn((1, height, width, channels), byte)).unwrap()
 }

@@ -1,5 +1,7 @@
 //! Properties of linear classifiers over random rows: what renaming, reordering and shifting must do to the scores.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::params::{NonNegative, Positive};
 use bakeoff_core::{Classifier, Labels, Seed};
 use bakeoff_linear::{Softmax, Svm};

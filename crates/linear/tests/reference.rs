@@ -1,4 +1,6 @@
-//! Optima and descents against NumPy's, SciPy's and scikit-learn's float64 values in `reference/optima.json`.
+//! Optima and descents against the float64 values of NumPy, `SciPy` and scikit-learn in `reference/optima.json`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{Classifier, Labels, Seed, argmax_rows};
@@ -77,7 +79,7 @@ fn row_loss(name: &str, s: &[f64], y: usize) -> f64 {
     }
 }
 
-fn cases<'a>(list: &'a Value, keep: impl Fn(&Value) -> bool) -> Vec<&'a Value> {
+fn cases(list: &Value, keep: impl Fn(&Value) -> bool) -> Vec<&Value> {
     let kept: Vec<_> = list.as_array().unwrap().iter().filter(|case| keep(case)).collect();
     assert!(!kept.is_empty(), "no case is left to check");
     kept

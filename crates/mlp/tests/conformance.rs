@@ -1,5 +1,7 @@
 //! The whole catalogue against the contract of classifiers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../core/tests/suite/classifiers.rs"]
 mod classifiers;
 #[path = "../../core/tests/suite/settings.rs"]

@@ -1,5 +1,7 @@
 //! Networks against NumPy's float64 values in `reference/networks.json`: scores, loss, every gradient, steps of SGD.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_mlp::{Activation, Layer, Network, Workspace};
 use bakeoff_numeric::{Loss, Schedule, Sgd};
@@ -70,7 +72,7 @@ fn network<T: NdFloat>(shape: &[usize], parameters: &[f64], activation: Activati
 /// One case of the file and everything that its network needs.
 struct Case<'a> {
     inputs: &'a Value,
-    case: &'a Value,
+    expected: &'a Value,
     sgd: Sgd,
 }
 
@@ -82,13 +84,13 @@ impl Case<'_> {
 
     fn start<T: NdFloat>(&self) -> Network<T> {
         let parameters = numbers(&self.inputs["parameters"]);
-        network(&sizes(&self.inputs["shape"]), &parameters, activation(self.case["activation"].as_str().unwrap()))
+        network(&sizes(&self.inputs["shape"]), &parameters, activation(self.expected["activation"].as_str().unwrap()))
     }
 
     /// The full loss of the network's present parameters; the workspace then holds the gradient of its data part.
     fn loss<T: NdFloat>(&self, network: &Network<T>, work: &mut Workspace<T>) -> f64 {
         let y = sizes(&self.inputs["labels"]);
-        let sum = network.loss_and_gradient(self.x().view(), &y, loss(self.case["loss"].as_str().unwrap()), work);
+        let sum = network.loss_and_gradient(self.x().view(), &y, loss(self.expected["loss"].as_str().unwrap()), work);
         let penalties = network.layers.iter().map(|layer| self.sgd.penalty(layer.w.as_slice().unwrap()));
         sum / 6.0 + penalties.sum::<f64>()
     }
@@ -112,25 +114,25 @@ impl Case<'_> {
 
     /// Compares everything in one precision; errors are relative, absolute below 1.
     fn check<T: NdFloat>(&self, tolerance: f64, tolerance_after_100: f64) {
-        let what = format!("{} {} {}", self.inputs["shape"], self.case["activation"], self.case["loss"]);
+        let what = format!("{} {} {}", self.inputs["shape"], self.expected["activation"], self.expected["loss"]);
         let start = self.start::<T>();
         let mut scores = Array2::zeros((6, 3));
         start.scores_into(self.x().view(), scores.view_mut());
-        assert!(worst(scores, &numbers(&self.case["scores"])) < tolerance, "scores of {what}");
+        assert!(worst(scores, &numbers(&self.expected["scores"])) < tolerance, "scores of {what}");
         // More room than rows: a last batch that is not full.
         let mut work = start.workspace(9);
         let value = self.loss(&start, &mut work);
-        assert!(worst([value], &[number(&self.case["value"])]) < tolerance, "loss of {what}: {value}");
+        assert!(worst([value], &[number(&self.expected["value"])]) < tolerance, "loss of {what}: {value}");
         let two_lambda = T::from(2.0 * self.sgd.l2.get()).unwrap();
         for (gradient, layer) in work.gradient.iter_mut().zip(&start.layers) {
             gradient.w.scaled_add(two_lambda, &layer.w);
         }
-        let error = worst(flat(&work.gradient), &numbers(&self.case["gradients"]));
+        let error = worst(flat(&work.gradient), &numbers(&self.expected["gradients"]));
         assert!(error < tolerance, "gradients of {what}: {error}");
         for (steps, key, tolerance) in [(1, "after_1", tolerance), (100, "after_100", tolerance_after_100)] {
             let mut network = start.clone();
             self.descend(&mut network, steps);
-            let error = worst(flat(&network.layers), &numbers(&self.case[key]));
+            let error = worst(flat(&network.layers), &numbers(&self.expected[key]));
             assert!(error < tolerance, "{key} of {what}: {error}");
         }
     }
@@ -148,7 +150,7 @@ fn for_each_case(check: impl Fn(&Case<'_>)) {
     let mut n_cases = 0;
     for inputs in reference["networks"].as_array().unwrap() {
         for case in inputs["cases"].as_array().unwrap() {
-            check(&Case { inputs, case, sgd });
+            check(&Case { inputs, expected: case, sgd });
             n_cases += 1;
         }
     }

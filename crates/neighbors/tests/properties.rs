@@ -1,5 +1,7 @@
 //! Properties of k-nearest neighbours over random rows of small whole numbers, where ties are common.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::{Classifier, Labels, Seed, argmax_rows};
 use bakeoff_neighbors::{Distance, Index, Knn};
 use ndarray::{Array1, Array2, ArrayView1, Axis};

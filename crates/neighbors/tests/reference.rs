@@ -1,5 +1,7 @@
 //! k-nearest neighbours against the plain loop and scikit-learn in `reference/neighbors.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::{Classifier, Labels, Seed, argmax_rows};
 use bakeoff_neighbors::{Distance, Index, Knn};
 use ndarray::Array2;

@@ -1,5 +1,7 @@
 //! Losses, penalties and SGD against NumPy's float64 values in `reference/losses.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_numeric::{Loss, Schedule, Sgd};
 use ndarray::{Array1, Array2, Axis};
