@@ -111,6 +111,9 @@ pub struct RemoteFile {
     pub bytes: u64,
     /// Its SHA-256, 64 hexadecimal digits.
     pub sha256: String,
+    /// (bytes, SHA-256) of other packings of the same content that are as good: distributions repack archives without
+    /// the time and name that the original's header holds.
+    pub repacked: Vec<(u64, String)>,
 }
 
 /// A source of labelled images.
@@ -169,6 +172,20 @@ pub enum LoadError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Images of a folder that could not be read, with `on_error = "stop"`.
+    #[error("{}: {}", folder.display(), unreadable_list(images))]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// (path below the folder, what is wrong) of every such image.
+        images: Vec<(String, String)>,
+    },
+    /// The user stopped it; what was done so far is kept.
+    #[error("{what} was interrupted")]
+    Interrupted {
+        /// What was being done.
+        what: String,
+    },
     /// Fetching failed.
     #[error("failed to fetch {url}: {problem}")]
     Fetch {
@@ -183,4 +200,37 @@ pub enum LoadError {
     /// A label that no class has.
     #[error(transparent)]
     Label(#[from] LabelError),
+}
+
+/// Images that [`LoadError::Unreadable`] names at most; the others are counted.
+const UNREADABLE_NAMED: usize = 10;
+
+/// The unreadable images as lines of text.
+fn unreadable_list(images: &[(String, String)]) -> String {
+    let mut text = match images.len() {
+        1 => "1 image could not be read".to_owned(),
+        n => format!("{n} images could not be read"),
+    };
+    text.push_str(" (on_error = \"skip\" leaves such images out):");
+    for (path, problem) in images.iter().take(UNREADABLE_NAMED) {
+        text.push_str(&format!("\n  {path}: {problem}"));
+    }
+    if images.len() > UNREADABLE_NAMED {
+        text.push_str(&format!("\n  … and {} more", images.len() - UNREADABLE_NAMED));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_images_are_listed_up_to_ten() {
+        let images: Vec<_> = (0..12).map(|i| (format!("cat/{i}.jpg"), "bad".to_owned())).collect();
+        let text = LoadError::Unreadable { folder: "photos".into(), images }.to_string();
+        assert!(text.starts_with("photos: 12 images could not be read (on_error"), "{text}");
+        assert!(text.contains("cat/9.jpg: bad") && !text.contains("cat/10.jpg"), "{text}");
+        assert!(text.ends_with("… and 2 more"), "{text}");
+    }
 }
