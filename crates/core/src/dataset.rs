@@ -207,18 +207,13 @@ const UNREADABLE_NAMED: usize = 10;
 
 /// The unreadable images as lines of text.
 fn unreadable_list(images: &[(String, String)]) -> String {
-    let mut text = match images.len() {
-        1 => "1 image could not be read".to_owned(),
-        n => format!("{n} images could not be read"),
-    };
-    text.push_str(" (on_error = \"skip\" leaves such images out):");
-    for (path, problem) in images.iter().take(UNREADABLE_NAMED) {
-        text.push_str(&format!("\n  {path}: {problem}"));
-    }
+    let count = if images.len() == 1 { "1 image".to_owned() } else { format!("{} images", images.len()) };
+    let mut lines = vec![format!("{count} could not be read (on_error = \"skip\" leaves such images out):")];
+    lines.extend(images.iter().take(UNREADABLE_NAMED).map(|(path, problem)| format!("  {path}: {problem}")));
     if images.len() > UNREADABLE_NAMED {
-        text.push_str(&format!("\n  … and {} more", images.len() - UNREADABLE_NAMED));
+        lines.push(format!("  … and {} more", images.len() - UNREADABLE_NAMED));
     }
-    text
+    lines.join("\n")
 }
 
 #[cfg(test)]
