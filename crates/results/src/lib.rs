@@ -2,8 +2,12 @@
 
 mod codec;
 pub mod error;
+pub mod interval;
+mod normal;
 pub mod row;
 pub mod store;
+pub mod test;
+pub mod verdict;
 
 pub use error::StoreError;
 pub use row::{Cell, Confusion, Dataset, EpochLoss, Host, Measured, Outcome, Row, Run, Seconds, Trial};

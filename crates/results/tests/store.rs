@@ -1,5 +1,7 @@
 //! The store on disk: what goes in comes out, files that are not stores are told apart, kills and neighbours do no harm.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use bakeoff_results::{Outcome, Row, Run, Seconds, Store, StoreError};
