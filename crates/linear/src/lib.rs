@@ -1,6 +1,7 @@
 //! Linear classifiers s = W x + b (the lecture's A1): softmax and support vector machines.
 
 mod machine;
+mod precondition;
 pub mod softmax;
 pub mod svm;
 

@@ -1,5 +1,6 @@
 //! What all linear classifiers share: the objective over rows, the two solvers, the model.
 
+use crate::precondition::Preconditioner;
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{Epoch, FitError, Fitted, Labels, Model, OnEpoch, Seed};
@@ -50,7 +51,7 @@ impl Training {
         l1: NonNegative::literal(0.0),
         solver: Solver::Auto,
         tolerance: Positive::literal(1e-4),
-        max_iterations: count(300),
+        max_iterations: count(1000),
         learning_rate: Positive::literal(0.01),
         momentum: Fraction::literal(0.9),
         batch: count(128),
@@ -89,14 +90,22 @@ impl Training {
     fn by_lbfgs(&self, x: ArrayView2<'_, f32>, y: &Labels, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         let (loss, l2, k) = (self.loss, self.l2.get(), y.n_classes());
         let objective = Objective { loss, l2, x: x.view(), y: y.as_slice(), n_classes: k };
-        let mut parameters = vec![0.0; objective.n_parameters()];
+        let preconditioner = Preconditioner::of(x, loss, k, l2);
+        let n = objective.n_parameters();
+        let (mut v, mut parameters, mut gradient) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         let of = self.max_iterations.get();
         let solver = Lbfgs { max_iterations: of, tolerance: self.tolerance.get(), memory: 10 };
         let end = solver.minimise(
-            &mut parameters,
-            |p, g| objective.value_and_gradient(p, g),
+            &mut v,
+            |v, gradient_v| {
+                preconditioner.parameters(v, &mut parameters);
+                let value = objective.value_and_gradient(&parameters, &mut gradient);
+                preconditioner.gradient(&gradient, gradient_v);
+                value
+            },
             |number, loss| on_epoch(Epoch { number, of, loss }),
         );
+        preconditioner.parameters(&v, &mut parameters);
         if !end.value.is_finite() {
             return Err(FitError::NonFinite { epoch: end.iterations + 1, step: 1, loss: end.value });
         }

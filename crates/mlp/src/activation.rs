@@ -78,8 +78,8 @@ impl Activation {
                 let slope = number(slope);
                 add_bias(a, bias, |z| if z < zero { slope * z } else { z });
             }
-            // log(1 + e^z) = max(z, 0) + log(1 + e^{−|z|}) does not overflow.
-            Self::Softplus => add_bias(a, bias, |z: T| z.max(zero) + (-z.abs()).exp().ln_1p() + (z - z)),
+            // log(1 + e^z) = max(z, 0) + log(1 + e^{−|z|}) does not overflow; `max` would hide NaN.
+            Self::Softplus => add_bias(a, bias, |z: T| if z < zero { zero } else { z } + (-z.abs()).exp().ln_1p()),
             Self::Elu { alpha } => {
                 let alpha = number(alpha);
                 add_bias(a, bias, |z: T| if z < zero { alpha * z.exp_m1() } else { z });

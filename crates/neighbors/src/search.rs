@@ -110,9 +110,10 @@ impl Index {
         gamma * size
     }
 
-    fn decide(&self, found: Candidates, query: ArrayView1<'_, f32>, k: usize) -> Vec<(usize, f64)> {
+    fn decide(&self, mut found: Candidates, query: ArrayView1<'_, f32>, k: usize) -> Vec<(usize, f64)> {
         let exact =
             |(position, _): (usize, f32)| (position, exact_distance(query, self.rows.row(position), self.distance));
+        found.prune();
         let mut measured: Vec<_> = found.list.into_iter().map(exact).collect();
         measured.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         measured.truncate(k);
@@ -127,6 +128,8 @@ struct Candidates {
     margin: f64,
     /// Values above this cannot be among the k nearest.
     limit: f32,
+    /// The list is pruned when it is longer.
+    most: usize,
 }
 
 /// Values looked at together: one comparison for most groups.
@@ -134,12 +137,11 @@ const GROUP: usize = 32;
 
 impl Candidates {
     fn new(k: usize, margin: f64) -> Self {
-        Self { list: Vec::new(), k, margin, limit: f32::INFINITY }
+        Self { list: Vec::new(), k, margin, limit: f32::INFINITY, most: 4 * k + 64 }
     }
 
     /// Keeps those of the values that may matter; value i belongs to row `start + i`.
     fn offer(&mut self, values: &[f32], start: usize) {
-        let most = 4 * self.k + 64;
         for (group, values) in values.chunks(GROUP).enumerate() {
             let limit = self.limit;
             // A value that overflowed is NaN or infinite: it is kept, and f64 decides.
@@ -148,11 +150,12 @@ impl Candidates {
             }
             let kept = values.iter().enumerate().filter(|&(_, &value)| !(value > limit));
             self.list.extend(kept.map(|(i, &value)| (start + group * GROUP + i, value)));
-            if self.list.len() > most {
+            if self.list.len() > self.most {
                 self.prune();
+                // Rows that cannot be told apart stay in the list: pruning it at every group would be quadratic.
+                self.most = self.most.max(2 * self.list.len());
             }
         }
-        self.prune();
     }
 
     fn prune(&mut self) {

@@ -33,6 +33,8 @@ pub struct Minimum {
 const C1: f64 = 1e-4;
 /// See [`C1`].
 const C2: f64 = 0.9;
+/// Share of the value below which differences of values in f32 are rounding.
+const ROUNDING: f64 = 1e-6;
 
 impl Lbfgs {
     /// Minimises in place. `f` writes the gradient and returns the value; `on_iteration` hears (iteration, value) and
@@ -143,7 +145,10 @@ fn line_search(
         add_scaled(&mut at.x, length, direction);
         at.value = f(&at.x, &mut at.gradient);
         let slope_here = dot(&at.gradient, direction);
-        let too_far = !(at.value <= value + C1 * length * slope);
+        // The approximate condition of Hager, Zhang 2005: within the rounding of the sums the value cannot tell a
+        // descent, but the slope can.
+        let lower_by_slope = at.value <= value + ROUNDING * value.abs() && slope_here <= (2.0 * C1 - 1.0) * slope;
+        let too_far = !(at.value <= value + C1 * length * slope || lower_by_slope);
         if too_far {
             high = length;
             let curve = 2.0 * (at.value - value - slope * length);
@@ -155,9 +160,9 @@ fn line_search(
             return Some(at);
         }
         if slope_here > 0.0 {
-            high = length
+            high = length;
         } else {
-            low = length
+            low = length;
         }
         best = Some(at);
         length = if high.is_finite() { 0.5 * (low + high) } else { 2.0 * length };

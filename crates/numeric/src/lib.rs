@@ -1,5 +1,6 @@
 //! Matrix products, losses, optimisers and scalers on ndarray views.
 
+pub mod cholesky;
 pub mod gradcheck;
 pub mod lbfgs;
 pub mod loss;
@@ -7,6 +8,7 @@ pub mod matmul;
 pub mod optim;
 pub mod scale;
 
+pub use cholesky::inverse_cholesky;
 pub use lbfgs::Lbfgs;
 pub use loss::Loss;
 pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
