@@ -200,7 +200,7 @@ pub fn sort_by_plan(run: &Run, rows: &mut [Row]) {
 }
 
 /// Where a cell stands in the plan; pipelines that the run does not name come last, by name.
-fn plan_key(run: &Run, cell: &Cell) -> (usize, String, usize, u64, String) {
+pub(crate) fn plan_key(run: &Run, cell: &Cell) -> (usize, String, usize, u64, String) {
     let place = run.pipelines.iter().position(|name| *name == cell.pipeline).unwrap_or(usize::MAX);
     (place, cell.pipeline.clone(), cell.train_size.unwrap_or(usize::MAX), cell.seed, cell.digest.clone())
 }

@@ -1,0 +1,111 @@
+//! What stands behind a pipeline's accuracy: confusions, classes, tuning.
+
+use crate::groups::{Group, groups, sorted};
+use crate::row::{Confusion, Measured, Row, Run, Trial};
+use crate::summary::headline;
+
+/// What stands behind a pipeline's accuracy, at the greatest training size of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detail {
+    /// The pipeline.
+    pub name: String,
+    /// Seeds that count.
+    pub seeds: usize,
+    /// True against predicted classes, summed over those seeds.
+    pub confusion: Confusion,
+    /// Each class, in the order of the dataset.
+    pub classes: Vec<ClassAccuracy>,
+    /// What was tried for each seed; empty where nothing was searched.
+    pub tuning: Vec<Tuning>,
+    /// The mean training loss after each pass with the first seed, as (pass, loss).
+    pub curve: Vec<(usize, f64)>,
+}
+
+/// How often images of a class were right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassAccuracy {
+    /// The class.
+    pub class: String,
+    /// Right ones, summed over seeds.
+    pub right: usize,
+    /// Images, summed over seeds.
+    pub of: usize,
+    /// `right / of`; `None` where the test part has no image of the class.
+    pub accuracy: Option<f64>,
+}
+
+/// What was tried for one seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuning {
+    /// The seed.
+    pub seed: u64,
+    /// Trials.
+    pub trials: usize,
+    /// Trials that ended without a score.
+    pub without_score: usize,
+    /// The best trial: its settings and its share of right validation images. The first among equals.
+    pub best: Option<(String, f64)>,
+    /// Wall seconds of all trials.
+    pub seconds: f64,
+}
+
+/// Details of every pipeline that has a result, in the order of the file. Rows whose predictions do not fit the run's labels
+/// and classes are left out; the store lets none in.
+pub fn details(run: &Run, rows: &[Row]) -> Vec<Detail> {
+    let rows = sorted(run, rows);
+    let groups = groups(&rows);
+    headline(&groups).into_iter().filter_map(|group| detail(run, group)).collect()
+}
+
+fn detail(run: &Run, group: &Group<'_>) -> Option<Detail> {
+    let fitting: Vec<_> = group.counted().iter().filter(|(_, m)| fits(run, m)).collect();
+    let (_, first) = fitting.first()?;
+    let confusions = fitting.iter().map(|(_, m)| confusion(run, m));
+    let confusion = confusions.reduce(sum)?;
+    Some(Detail {
+        name: group.pipeline.to_owned(),
+        seeds: fitting.len(),
+        classes: classes(run, &confusion),
+        confusion,
+        tuning: fitting.iter().filter_map(|(seed, m)| tuning(*seed, m)).collect(),
+        curve: first.curve.iter().map(|point| (point.epoch, point.loss)).collect(),
+    })
+}
+
+fn fits(run: &Run, measured: &Measured) -> bool {
+    let n_classes = run.dataset.classes.len();
+    let labels = &run.dataset.test_labels;
+    measured.predicted.len() == labels.len() && measured.predicted.iter().chain(labels).all(|&id| id < n_classes)
+}
+
+fn confusion(run: &Run, measured: &Measured) -> Confusion {
+    Confusion::of(&run.dataset.test_labels, &measured.predicted, run.dataset.classes.len())
+}
+
+fn sum(mut a: Confusion, b: Confusion) -> Confusion {
+    let places = a.counts.iter_mut().flatten().zip(b.counts.into_iter().flatten());
+    places.for_each(|(sum, count)| *sum += count);
+    a
+}
+
+fn classes(run: &Run, confusion: &Confusion) -> Vec<ClassAccuracy> {
+    let of_class = |(i, (class, row)): (usize, (&String, &Vec<usize>))| {
+        let (right, of) = (row[i], row.iter().sum());
+        ClassAccuracy { class: class.clone(), right, of, accuracy: (of > 0).then(|| right as f64 / of as f64) }
+    };
+    run.dataset.classes.iter().zip(&confusion.counts).enumerate().map(of_class).collect()
+}
+
+fn tuning(seed: u64, measured: &Measured) -> Option<Tuning> {
+    let trials = &measured.trials;
+    let score = |trial: &Trial| trial.right.map(|right| right as f64 / trial.of.max(1) as f64);
+    let scored = trials.iter().filter_map(|trial| Some((trial, score(trial)?)));
+    let best = scored.clone().reduce(|best, next| if next.1 > best.1 { next } else { best });
+    (!trials.is_empty()).then(|| Tuning {
+        seed,
+        trials: trials.len(),
+        without_score: trials.len() - scored.count(),
+        best: best.map(|(trial, score)| (trial.settings.clone(), score)),
+        seconds: measured.tune.0,
+    })
+}
