@@ -1,0 +1,110 @@
+//! The machine's limit beside what the products reach: multiply-add peak and memory bandwidth, measured in turn with
+//! the kernels in one run, because shared machines drift. Prints medians of alternated repeats.
+
+#![expect(clippy::print_stdout, reason = "printing the table is what this program is for")]
+
+use bakeoff_benches::rows;
+use bakeoff_core::Seed;
+use bakeoff_numeric::matmul;
+use ndarray::Array2;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::Instant;
+
+/// Independent chains of multiply-adds: enough to hide their latency on every width.
+const CHAINS: usize = 16;
+/// Links of each chain.
+const LINKS: usize = 200_000;
+
+/// Chains of multiply-adds in registers; gives the operations made (two a lane and link).
+struct Peak;
+
+impl WithSimd for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let factor = simd.splat_f32s(black_box(0.999_999));
+        let mut chains = [simd.splat_f32s(black_box(1.0)); CHAINS];
+        for _ in 0..LINKS {
+            for chain in &mut chains {
+                *chain = simd.mul_add_f32s(*chain, factor, factor);
+            }
+        }
+        let total = chains.into_iter().fold(simd.splat_f32s(0.0), |sum, chain| simd.add_f32s(sum, chain));
+        assert!(simd.reduce_sum_f32s(total).is_finite(), "the chains were computed");
+        (2 * CHAINS * LINKS * S::F32_LANES) as f64
+    }
+}
+
+/// Seconds of one call.
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+/// GFLOP/s of multiply-adds on this many threads.
+fn peak(threads: usize) -> f64 {
+    let start = Instant::now();
+    let flops: f64 = (0..threads).into_par_iter().with_max_len(1).map(|_| pulp::Arch::new().dispatch(Peak)).sum();
+    flops / start.elapsed().as_secs_f64() / 1e9
+}
+
+/// GB/s of a ← b + c · s over arrays far larger than the caches.
+fn triad(a: &mut [f32], b: &[f32], c: &[f32]) -> f64 {
+    let chunk = a.len() / rayon::current_num_threads();
+    let time = seconds(|| {
+        a.par_chunks_mut(chunk).zip(b.par_chunks(chunk)).zip(c.par_chunks(chunk)).for_each(|((a, b), c)| {
+            for ((a, b), c) in a.iter_mut().zip(b).zip(c) {
+                *a = *b + *c * 3.0;
+            }
+        });
+    });
+    assert_eq!(a[1], b[1] + c[1] * 3.0);
+    3.0 * 4.0 * a.len() as f64 / time / 1e9
+}
+
+/// GFLOP/s of one product through the wrapper, checked in a few places against the plain sum.
+fn product(a: &Array2<f32>, b: &Array2<f32>, c: &mut Array2<f32>) -> f64 {
+    let time = seconds(|| matmul(a.view(), b.view(), c.view_mut()));
+    let (m, n) = c.dim();
+    for (i, j) in [(0, 0), (m - 1, n - 1), (m / 2, n / 3)] {
+        let (mut sum, mut size) = (0.0f64, 0.0f64);
+        for (x, y) in a.row(i).iter().zip(b.column(j)) {
+            sum += f64::from(x * y);
+            size += f64::from(x * y).abs();
+        }
+        assert!((sum - f64::from(c[[i, j]])).abs() < 1e-5 * size, "the product is wrong at {i}, {j}");
+    }
+    2.0 * (m * n * a.ncols()) as f64 / time / 1e9
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--test" || argument == "--quick");
+    let repeats = if quick { 3 } else { 15 };
+    let threads = rayon::current_num_threads();
+    let (b, c) = (vec![1.5f32; 1 << 25], vec![2.5f32; 1 << 25]);
+    let mut a = vec![0.0f32; 1 << 25];
+    let mut bandwidth: Vec<f64> = (0..repeats).map(|_| triad(&mut a, &b, &c)).collect();
+    println!("memory bandwidth (triad, {threads} threads): {:.1} GB/s", median(&mut bandwidth));
+    println!("{:>22} {:>12} {:>12} {:>7}", "product m,p,n", "GFLOP/s", "peak", "share");
+    for (m, p, n) in [(1024, 1024, 1024), (256, 784, 1024), (128, 3072, 256), (4096, 1024, 4096), (100_000, 108, 1600)]
+    {
+        let left = rows(m, p, 4, Seed(1)).0;
+        let right = rows(p, n, 4, Seed(2)).0;
+        let mut out = Array2::zeros((m, n));
+        product(&left, &right, &mut out);
+        // Turn by turn, so that a slow second hits both.
+        let (mut speeds, mut peaks): (Vec<_>, Vec<_>) =
+            (0..repeats).map(|_| (product(&left, &right, &mut out), peak(threads))).unzip();
+        let (speed, peak) = (median(&mut speeds), median(&mut peaks));
+        println!("{:>22} {speed:>12.1} {peak:>12.1} {:>6.1}%", format!("{m},{p},{n}"), 100.0 * speed / peak);
+    }
+}
