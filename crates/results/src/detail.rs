@@ -3,9 +3,10 @@
 use crate::groups::{Group, groups, sorted};
 use crate::row::{Confusion, Measured, Row, Run, Trial};
 use crate::summary::headline;
+use serde::Serialize;
 
 /// What stands behind a pipeline's accuracy, at the greatest training size of the run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Detail {
     /// The pipeline.
     pub name: String,
@@ -22,7 +23,7 @@ pub struct Detail {
 }
 
 /// How often images of a class were right.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassAccuracy {
     /// The class.
     pub class: String,
@@ -35,7 +36,7 @@ pub struct ClassAccuracy {
 }
 
 /// What was tried for one seed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tuning {
     /// The seed.
     pub seed: u64,

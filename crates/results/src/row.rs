@@ -183,7 +183,7 @@ pub struct Trial {
 }
 
 /// Counts of true against predicted classes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     /// `counts[truth][predicted]`, k by k.
     pub counts: Vec<Vec<usize>>,

@@ -1,7 +1,5 @@
 //! Rows to take away: what a spreadsheet and a program read back.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use bakeoff_results::export::{COLUMNS, csv, json_lines};

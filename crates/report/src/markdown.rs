@@ -1,0 +1,106 @@
+//! Markdown: the report's twin for terminals, repositories and mail.
+
+use crate::content::{Content, MOST_CLASSES};
+use crate::tables::{self, Table};
+use crate::text::{fenced, markdown};
+use crate::{Format, ReportError};
+use bakeoff_results::{Detail, Row, Run, verdict_line};
+
+pub(crate) const FORMAT: Format =
+    Format { name: "markdown", summary: "the whole report as text with tables", extension: "md", render };
+
+#[expect(clippy::unnecessary_wraps, reason = "every format has one type")]
+fn render(run: &Run, rows: &[Row]) -> Result<String, ReportError> {
+    let content = Content::of(run, rows);
+    let sections = [
+        verdict(&content),
+        leaderboard(&content),
+        comparisons(&content),
+        optional("Accuracy against training size", tables::train_sizes(&content)),
+        classes(&content),
+        optional("Tuning", tables::tuning(&content)),
+        dataset(run),
+        section("Protocol", &table(&tables::protocol(&content))),
+        section("Environment", &table(&tables::environment(run))),
+        again(run),
+    ];
+    Ok(sections.concat().trim_end().to_owned() + "\n")
+}
+
+fn verdict(content: &Content<'_>) -> String {
+    let question = match content.run.question.as_str() {
+        "" => String::new(),
+        question => format!("*{}*\n\n", markdown(question)),
+    };
+    let line = markdown(&verdict_line(&content.summary));
+    format!("**Verdict:** {line}\n\n# {}\n\n{question}", markdown(&content.run.name))
+}
+
+fn section(title: &str, body: &str) -> String {
+    format!("## {title}\n\n{}\n\n", body.trim_end())
+}
+
+fn optional(title: &str, about: Option<Table>) -> String {
+    about.map_or_else(String::new, |about| section(title, &table(&about)))
+}
+
+fn leaderboard(content: &Content<'_>) -> String {
+    let board = table(&tables::leaderboard(content));
+    section("Leaderboard", &format!("{board}\n{}", content.about_figures()))
+}
+
+fn comparisons(content: &Content<'_>) -> String {
+    tables::comparisons(content).map_or_else(String::new, |pairs| {
+        section("Comparisons", &format!("{}\n{}", table(&pairs), content.about_comparisons()))
+    })
+}
+
+fn classes(content: &Content<'_>) -> String {
+    let Some(shares) = tables::classes(content) else { return String::new() };
+    let matrices = content.details.iter().map(|detail| confusion(content.run, detail));
+    let matrices: String = matrices.collect();
+    section("Classes", &format!("{}\n{matrices}", table(&shares)))
+}
+
+fn confusion(run: &Run, detail: &Detail) -> String {
+    let title = format!("### {}{}\n\n", markdown(&detail.name), tables::over_seeds(detail));
+    if run.dataset.classes.len() > MOST_CLASSES {
+        return format!("{title}Classes confused most often:\n\n{}\n", table(&tables::confused(run, detail)));
+    }
+    let column = |name: &str, is_number| tables::Column { name: name.to_owned(), is_number };
+    let mut head = vec![column("true \\ predicted", false)];
+    head.extend(run.dataset.classes.iter().map(|class| column(class, true)));
+    head.push(column("right", true));
+    let rows = detail.classes.iter().zip(&detail.confusion.counts).map(|(class, counts)| {
+        let mut row = vec![class.class.clone()];
+        row.extend(counts.iter().map(usize::to_string));
+        row.push(class.accuracy.map_or_else(|| tables::UNKNOWN.to_owned(), bakeoff_results::words::percent));
+        row
+    });
+    let matrix = Table { caption: String::new(), head, rows: rows.collect() };
+    format!("{title}{}\n", table(&matrix))
+}
+
+fn dataset(run: &Run) -> String {
+    let notes = run.dataset.notes.iter().map(|note| format!("- {}\n", markdown(note)));
+    let notes: String = notes.collect();
+    let files = tables::files(run)
+        .map_or_else(String::new, |files| format!("{}:\n\n{}", markdown(&files.caption), table(&files)));
+    let (facts, counts) = (table(&tables::passport(run)), table(&tables::class_counts(run)));
+    section("Dataset", &[facts, notes, counts, files].map(|part| part.trim_end().to_owned()).join("\n\n"))
+}
+
+fn again(run: &Run) -> String {
+    let file = markdown(&format!("{}.toml", run.name));
+    let how = format!("Save this experiment as {file} and give that file to `bakeoff run`:");
+    section("How to run it again", &format!("{how}\n\n{}", fenced(&run.as_written, "toml")))
+}
+
+/// A table of GitHub's Markdown.
+fn table(about: &Table) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let head = line(about.head.iter().map(|column| markdown(&column.name)).collect());
+    let rule = line(about.head.iter().map(|column| if column.is_number { "--:" } else { ":--" }.to_owned()).collect());
+    let rows: String = about.rows.iter().map(|row| line(row.iter().map(|cell| markdown(cell)).collect())).collect();
+    format!("{head}{rule}{rows}")
+}

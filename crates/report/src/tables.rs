@@ -1,0 +1,314 @@
+//! Tables of texts, the same for every form of report. Who renders them makes the texts safe.
+
+use crate::content::{Content, MOST_FILES, confused_pairs};
+use bakeoff_results::words::{
+    bytes, duration, p_value, percent, percent_interval, points, points_interval, significant,
+};
+use bakeoff_results::{Comparison, Detail, IntervalKind, PipelineSummary, Run, SizePoint, Verdict};
+
+/// A table: names of columns and rows as long as they are.
+pub(crate) struct Table {
+    pub(crate) caption: String,
+    pub(crate) head: Vec<Column>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// A column: what stands above it, and whether numbers stand in it.
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) is_number: bool,
+}
+
+fn text(name: impl Into<String>) -> Column {
+    Column { name: name.into(), is_number: false }
+}
+
+fn number(name: impl Into<String>) -> Column {
+    Column { name: name.into(), is_number: true }
+}
+
+/// What stands for a value that is not known.
+pub(crate) const UNKNOWN: &str = "–";
+
+fn or_unknown<T>(value: Option<T>, shown: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), shown)
+}
+
+/// The columns of the leaderboard after accuracy and interval.
+pub(crate) const COSTS: [&str; 10] =
+    ["seeds", "features s", "fit s", "tune s", "predict s", "total s", "peak MB", "model", "dims", "threads"];
+
+/// The texts under [`COSTS`].
+pub(crate) fn costs(pipeline: &PipelineSummary) -> [String; 10] {
+    let part = |seconds: fn(&bakeoff_results::PartSeconds) -> f64| {
+        or_unknown(pipeline.seconds.as_ref(), |s| significant(seconds(s)))
+    };
+    [
+        pipeline.seeds.to_string(),
+        part(|s| s.features),
+        part(|s| s.fit),
+        part(|s| s.tune),
+        part(|s| s.predict),
+        part(|s| s.total),
+        or_unknown(pipeline.peak_rss_mb, |mb| format!("{mb:.0}")),
+        or_unknown(pipeline.model_bytes, bytes),
+        or_unknown(pipeline.dim, |d| d.to_string()),
+        or_unknown(pipeline.threads, |n| n.to_string()),
+    ]
+}
+
+/// An interval with its kind in a word.
+pub(crate) fn interval(pipeline: &PipelineSummary) -> String {
+    let both = pipeline.interval.zip(pipeline.interval_kind);
+    or_unknown(both, |(interval, kind)| format!("{} ({})", percent_interval(interval), kind_in_a_word(kind)))
+}
+
+pub(crate) fn kind_in_a_word(kind: IntervalKind) -> &'static str {
+    match kind {
+        IntervalKind::Wilson => "Wilson",
+        IntervalKind::ImageBootstrap | IntervalKind::TwoWayBootstrap => "bootstrap",
+    }
+}
+
+/// What else is to be said of a pipeline.
+pub(crate) fn remarks(pipeline: &PipelineSummary) -> Vec<String> {
+    let mut remarks: Vec<String> = pipeline.reason.iter().cloned().collect();
+    if pipeline.deterministic == Some(true) {
+        remarks.push("does not depend on the seed".to_owned());
+    }
+    if pipeline.converged == Some(false) {
+        remarks.push("the fit did not converge".to_owned());
+    }
+    remarks.extend(pipeline.notes.iter().cloned());
+    remarks
+}
+
+pub(crate) fn leaderboard(content: &Content<'_>) -> Table {
+    let mut head = vec![text("pipeline"), number("accuracy"), text(format!("{} interval", content.level()))];
+    head.extend(COSTS.map(number));
+    head.push(text("remarks"));
+    let ranked = content.summary.ranking().into_iter().map(|pipeline| {
+        let mut row = vec![pipeline.name.clone(), or_unknown(pipeline.accuracy, percent), interval(pipeline)];
+        row.extend(costs(pipeline));
+        row.push(remarks(pipeline).join("; "));
+        row
+    });
+    let unranked = content.summary.unranked().into_iter().map(|pipeline| {
+        let mut row = vec![pipeline.name.clone(), pipeline.outcome.name().to_owned()];
+        row.extend(std::iter::repeat_n(UNKNOWN.to_owned(), COSTS.len() + 1));
+        row.push(remarks(pipeline).join("; "));
+        row
+    });
+    Table { caption: "Pipelines by accuracy".to_owned(), head, rows: ranked.chain(unranked).collect() }
+}
+
+pub(crate) fn comparisons(content: &Content<'_>) -> Option<Table> {
+    let head = vec![
+        text("first"),
+        text("second"),
+        number("difference"),
+        text(format!("{} interval", content.level())),
+        number("seeds"),
+        text("p, adjusted"),
+        text("verdict"),
+        text("remarks"),
+    ];
+    let rows: Vec<_> = content.summary.comparisons.iter().map(comparison).collect();
+    (!rows.is_empty()).then(|| Table { caption: "Differences in accuracy".to_owned(), head, rows })
+}
+
+fn comparison(pair: &Comparison) -> Vec<String> {
+    vec![
+        pair.a.clone(),
+        pair.b.clone(),
+        or_unknown(pair.difference, points),
+        or_unknown(pair.interval, points_interval),
+        pair.seeds.to_string(),
+        or_unknown(pair.p_adjusted, p_value),
+        verdict(pair),
+        pair.note.clone(),
+    ]
+}
+
+pub(crate) fn verdict(pair: &Comparison) -> String {
+    match (pair.verdict, &pair.winner, pair.difference) {
+        (_, _, None) => "not compared".to_owned(),
+        (Verdict::Better, Some(winner), _) => format!("{winner} is better"),
+        (Verdict::Better, None, _) => "better".to_owned(),
+        (Verdict::Equivalent, ..) => "equivalent".to_owned(),
+        (Verdict::Undecided, ..) => "undecided".to_owned(),
+    }
+}
+
+/// Accuracy at every training size; `None` when there is one size.
+pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
+    let head = vec![
+        text("pipeline"),
+        number("training images"),
+        number("accuracy"),
+        text(format!("{} interval", content.level())),
+        number("seeds"),
+    ];
+    let row = |point: &SizePoint| {
+        let kind = kind_in_a_word(point.interval_kind);
+        vec![
+            point.name.clone(),
+            point.n_train.to_string(),
+            percent(point.accuracy),
+            format!("{} ({kind})", percent_interval(point.interval)),
+            point.seeds.to_string(),
+        ]
+    };
+    let rows: Vec<_> = content.summary.train_sizes.iter().map(row).collect();
+    (!rows.is_empty()).then(|| Table { caption: "Accuracy against training size".to_owned(), head, rows })
+}
+
+/// The share of right images for each class and pipeline.
+pub(crate) fn classes(content: &Content<'_>) -> Option<Table> {
+    let mut head = vec![text("class"), number("test images")];
+    head.extend(content.details.iter().map(|detail| number(detail.name.clone())));
+    let row = |(i, class): (usize, &String)| {
+        let count = content.run.dataset.test_counts.get(i);
+        let mut row = vec![class.clone(), or_unknown(count, usize::to_string)];
+        row.extend(content.details.iter().map(|d| or_unknown(d.classes.get(i).and_then(|c| c.accuracy), percent)));
+        row
+    };
+    let rows: Vec<_> = content.run.dataset.classes.iter().enumerate().map(row).collect();
+    let caption = "Share of right images, by class".to_owned();
+    (!content.details.is_empty()).then_some(Table { caption, head, rows })
+}
+
+/// The pairs of classes that a pipeline confused most often.
+pub(crate) fn confused(run: &Run, detail: &Detail) -> Table {
+    let name = |id: usize| run.dataset.classes.get(id).cloned().unwrap_or_default();
+    let row = |(truth, predicted, count): (usize, usize, usize)| vec![name(truth), name(predicted), count.to_string()];
+    Table {
+        caption: format!("{}: classes confused most often{}", detail.name, over_seeds(detail)),
+        head: vec![text("true class"), text("taken for"), number("images")],
+        rows: confused_pairs(detail).into_iter().map(row).collect(),
+    }
+}
+
+pub(crate) fn over_seeds(detail: &Detail) -> String {
+    if detail.seeds == 1 { String::new() } else { format!(", sum over {} seeds", detail.seeds) }
+}
+
+/// What was tried for each seed; `None` when nothing was searched.
+pub(crate) fn tuning(content: &Content<'_>) -> Option<Table> {
+    let head = vec![
+        text("pipeline"),
+        number("seed"),
+        number("trials"),
+        number("without a score"),
+        number("best validation accuracy"),
+        text("its settings"),
+        number("time"),
+    ];
+    let rows: Vec<Vec<String>> = content
+        .details
+        .iter()
+        .flat_map(|detail| detail.tuning.iter().map(move |tuning| (detail, tuning)))
+        .map(|(detail, tuning)| {
+            vec![
+                detail.name.clone(),
+                tuning.seed.to_string(),
+                tuning.trials.to_string(),
+                tuning.without_score.to_string(),
+                or_unknown(tuning.best.as_ref(), |(_, score)| percent(*score)),
+                or_unknown(tuning.best.as_ref(), |(settings, _)| settings.clone()),
+                duration(tuning.seconds),
+            ]
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Table { caption: "Settings tried on the validation part".to_owned(), head, rows })
+}
+
+/// Two columns of names and values.
+fn facts(caption: &str, facts: Vec<(&str, String)>) -> Table {
+    let rows = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    Table {
+        caption: caption.to_owned(),
+        head: vec![text("what"), text("value")],
+        rows: rows.map(|(name, value)| vec![name.to_owned(), value]).collect(),
+    }
+}
+
+pub(crate) fn passport(run: &Run) -> Table {
+    let data = &run.dataset;
+    let (height, width, channels) = data.shape;
+    let sum = |counts: &[usize]| counts.iter().sum::<usize>();
+    facts(
+        "Dataset",
+        vec![
+            ("name", data.name.clone()),
+            ("images", format!("{} for training, {} for testing", sum(&data.train_counts), sum(&data.test_counts))),
+            ("size", format!("{height} × {width} pixels (height × width), {channels} channel{}", plural(channels))),
+            ("classes", data.classes.len().to_string()),
+            ("SHA-256 of images and labels", data.sha256.clone()),
+        ],
+    )
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+pub(crate) fn class_counts(run: &Run) -> Table {
+    let data = &run.dataset;
+    let count = |counts: &[usize], i: usize| or_unknown(counts.get(i), usize::to_string);
+    let row =
+        |(i, class): (usize, &String)| vec![class.clone(), count(&data.train_counts, i), count(&data.test_counts, i)];
+    Table {
+        caption: "Images a class".to_owned(),
+        head: vec![text("class"), number("training"), number("testing")],
+        rows: data.classes.iter().enumerate().map(row).collect(),
+    }
+}
+
+/// The first files of the dataset; `None` when there are none.
+pub(crate) fn files(run: &Run) -> Option<Table> {
+    let files = &run.dataset.files;
+    let more =
+        if files.len() > MOST_FILES { format!(", the first {MOST_FILES} of {}", files.len()) } else { String::new() };
+    let row = |(path, size, sha256): &(String, u64, String)| vec![path.clone(), size.to_string(), sha256.clone()];
+    (!files.is_empty()).then(|| Table {
+        caption: format!("Files{more}"),
+        head: vec![text("path"), number("bytes"), text("SHA-256")],
+        rows: files.iter().take(MOST_FILES).map(row).collect(),
+    })
+}
+
+pub(crate) fn protocol(content: &Content<'_>) -> Table {
+    let run = content.run;
+    let seeds: Vec<String> = content.seeds.iter().map(u64::to_string).collect();
+    let margin = points(run.equivalence);
+    facts(
+        "Protocol",
+        vec![
+            ("experiment", run.name.clone()),
+            ("seeds", seeds.join(", ")),
+            ("level of intervals", content.level()),
+            ("margin of equivalence", format!("±{} percentage points", margin.trim_start_matches('+'))),
+            ("declared comparisons", run.comparisons.len().to_string()),
+            ("digest of the experiment as meant", run.digest.clone()),
+        ],
+    )
+}
+
+pub(crate) fn environment(run: &Run) -> Table {
+    let host = &run.host;
+    let memory = if host.memory_mb == 0 { String::new() } else { format!("{} MB", host.memory_mb) };
+    facts(
+        "Environment",
+        vec![
+            ("processor", host.cpu.clone()),
+            ("logical processors", host.cores.to_string()),
+            ("threads used", host.threads.to_string()),
+            ("vector instructions", host.simd.clone()),
+            ("memory", memory),
+            ("system", host.os.clone()),
+            ("bakeoff", host.version.clone()),
+            ("commit", host.commit.clone()),
+        ],
+    )
+}

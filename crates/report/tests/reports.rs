@@ -1,0 +1,244 @@
+//! Every format on a run with hostile names, failures and several seeds.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use bakeoff_report::{CATALOGUE, Format};
+use bakeoff_results::{Row, Run};
+use common::{rows, rows_of_sizes, run};
+use std::fs;
+
+fn format(name: &str) -> &'static Format {
+    CATALOGUE.iter().find(|format| format.name == name).unwrap()
+}
+
+fn rendered(name: &str, run: &Run, rows: &[Row]) -> String {
+    (format(name).render)(run, rows).unwrap()
+}
+
+/// Writes the reports where a person can look at them.
+#[test]
+fn every_format_renders_full_empty_and_interrupted_runs() {
+    for format in CATALOGUE {
+        let path = format!("{}/sample.{}", env!("CARGO_TARGET_TMPDIR"), format.extension);
+        let text = rendered(format.name, &run(), &rows_of_sizes());
+        fs::write(path, &text).unwrap();
+        assert!(text.contains("hog-svm") && text.ends_with('\n'), "{}", format.name);
+        let few = rendered(format.name, &run(), &rows()[..2]);
+        assert!(few.contains("hog-svm") || format.name == "html", "{}", format.name);
+        let none = (format.render)(&run(), &[]);
+        assert!(none.is_ok(), "{}", format.name);
+    }
+}
+
+#[test]
+fn every_file_with_a_format_is_in_the_catalogue() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let files = fs::read_dir(source).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let with_format = files.filter(|path| fs::read_to_string(path).unwrap().contains("const FORMAT: Format")).count();
+    assert_eq!(with_format, CATALOGUE.len());
+    let mut names: Vec<_> = CATALOGUE.iter().flat_map(|format| [format.name, format.extension]).collect();
+    names.sort_unstable();
+    names.dedup();
+    // "html", "csv" and "json" are name and extension at once.
+    assert_eq!(names, ["csv", "html", "json", "json-lines", "jsonl", "markdown", "md"]);
+}
+
+#[test]
+fn the_verdict_comes_first() {
+    let markdown = rendered("markdown", &run(), &rows());
+    assert!(markdown.starts_with("**Verdict:** hog-svm has the highest accuracy on fashion-mnist: "), "{markdown}");
+    let html = rendered("html", &run(), &rows());
+    let (verdict, title) = (html.find("class=\"verdict\"").unwrap(), html.find("<h1>").unwrap());
+    assert!(verdict < title && html[verdict..title].contains("hog-svm has the highest accuracy"));
+}
+
+#[test]
+fn tables_of_markdown_keep_their_columns() {
+    let markdown = rendered("markdown", &run(), &rows_of_sizes());
+    let mut columns = None;
+    let mut tables = 0;
+    for line in markdown.lines() {
+        if !line.starts_with('|') {
+            columns = None;
+            continue;
+        }
+        // A pipe counts unless an odd number of backslashes stands before it.
+        let mut escaped = false;
+        let count = line
+            .chars()
+            .filter(|&c| {
+                let counts = c == '|' && !escaped;
+                escaped = c == '\\' && !escaped;
+                counts
+            })
+            .count();
+        tables += usize::from(columns.is_none());
+        assert_eq!(*columns.get_or_insert(count), count, "{line}");
+    }
+    // Leaderboard, comparisons, sizes, classes, five matrices, tuning, three about data, protocol and environment.
+    assert_eq!(tables, 15);
+    assert!(!markdown.contains("<script>") && markdown.contains("&lt;script&gt;"));
+    assert!(markdown.contains("a \"quoted\" \\| piped name") && markdown.contains("\\`code\\` \\*star\\*"));
+    assert!(markdown.contains("\n````toml\n"), "the experiment has a fence of its own");
+}
+
+#[test]
+fn markdown_of_the_leaderboard() {
+    let markdown = rendered("markdown", &run(), &rows());
+    let start = markdown.find("## Leaderboard").unwrap();
+    let lines: Vec<_> = markdown[start..].lines().skip(2).take(9).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    | pipeline | accuracy | 95% interval | seeds | features s | fit s | tune s | predict s | total s | peak MB | model | dims | threads | remarks |
+    | :-- | --: | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | :-- |
+    | hog-svm | 90.97% | 89.01% to 92.62% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | mlp-2 | 88.60% | 86.05% to 90.88% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | pixels-softmax | 84.40% | 82.02% to 86.52% (Wilson) | 1 | 1.70 | 9.25 | 88.0 | 0.012 | 101 | 612 | 51.9 kB | 1296 | 2 | does not depend on the seed; the fit did not converge |
+    | a "quoted" \| piped name | 76.15% | 61.48% to 88.26% (bootstrap) | 2 | 1.79 | 9.71 | 92.4 | 0.013 | 106 | 612 | 51.9 kB | 1296 | 2 | only 2 of 3 seeds count: seed 2 failed: out of time |
+    | שלום \`code\` \*star\* | 61.90% | 59.52% to 64.22% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | visual-words-svm | refused | – | – | – | – | – | – | – | – | – | – | – | cell 7 does not divide side 32, and 32 is not to be cropped |
+    | fisher-svm | failed | – | – | – | – | – | – | – | – | – | – | – | the loss is NaN in epoch 3, step 1: &lt;i&gt;lower&lt;/i&gt; it |
+    "#);
+}
+
+#[test]
+fn markdown_of_a_confusion_matrix() {
+    let mut small = run();
+    small.dataset.classes.truncate(2);
+    small.dataset.test_labels = vec![0, 1, 1, 1];
+    small.dataset.test_counts = vec![1, 3];
+    small.dataset.train_counts = vec![5, 5];
+    let mut row = rows()[0].clone();
+    if let bakeoff_results::Outcome::Done(measured) = &mut row.outcome {
+        measured.predicted = vec![0, 0, 1, 1];
+    }
+    let markdown = rendered("markdown", &small, &[row]);
+    let start = markdown.find("### hog-svm").unwrap();
+    let lines: Vec<_> = markdown[start..].lines().skip(2).take(4).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    | true \\ predicted | T-shirt | trouser | right |
+    | :-- | --: | --: | --: |
+    | T-shirt | 1 | 0 | 100.00% |
+    | trouser | 1 | 2 | 66.67% |
+    ");
+}
+
+/// Names of tags in the page, in order, without attributes.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<')
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '/' && c != '!').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn nothing_from_data_becomes_html() {
+    let mut hostile = run();
+    let attack = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'</style></title>";
+    hostile.name = attack.to_owned();
+    hostile.question = attack.to_owned();
+    hostile.as_written = attack.to_owned();
+    hostile.dataset.name = attack.to_owned();
+    hostile.dataset.notes = vec![attack.to_owned()];
+    hostile.dataset.files = vec![(attack.to_owned(), 1, attack.to_owned())];
+    hostile.dataset.classes = vec![attack.to_owned(); 10];
+    hostile.host.cpu = attack.to_owned();
+    hostile.host.version = attack.to_owned();
+    hostile.digest = attack.to_owned();
+    hostile.pipelines = vec![attack.to_owned()];
+    let rows: Vec<Row> = rows()
+        .into_iter()
+        .take(1)
+        .map(|mut row| {
+            row.cell.pipeline = attack.to_owned();
+            row
+        })
+        .collect();
+    let html = rendered("html", &hostile, &rows);
+    let tags = tags(&html);
+    for banned in ["script", "img", "iframe", "link", "object", "base"] {
+        assert!(!tags.contains(&banned), "{banned}");
+    }
+    assert_eq!(tags.iter().filter(|&&tag| tag == "style" || tag == "title").count(), 2);
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    // Harmless names give exactly the same tags.
+    let harmless: Run = serde_json::from_str(&json(&hostile).replace(json(&attack).trim_matches('"'), "x")).unwrap();
+    let quiet: Vec<Row> = rows
+        .into_iter()
+        .map(|mut row| {
+            row.cell.pipeline = "x".to_owned();
+            row
+        })
+        .collect();
+    assert_eq!(self::tags(&rendered("html", &harmless, &quiet)), tags);
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let html = rendered("html", &run(), &rows_of_sizes());
+    for address in ["http://", "https://", "src=", "@import", "url(", "onclick"] {
+        assert!(!html.contains(address), "{address}");
+    }
+    assert!(html.contains("default-src 'none'") && html.contains("prefers-color-scheme: dark"));
+}
+
+#[test]
+fn the_page_is_well_formed_and_every_link_has_its_place() {
+    let html = rendered("html", &run(), &rows_of_sizes());
+    let alone = ["meta", "!DOCTYPE"];
+    let mut open: Vec<&str> = Vec::new();
+    for tag in tags(&html) {
+        match tag.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed)),
+            None if alone.contains(&tag) => {}
+            None => open.push(tag),
+        }
+    }
+    assert!(open.is_empty());
+    for link in html.split("href=\"#").skip(1) {
+        let id = link.split('"').next().unwrap();
+        assert_eq!(html.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+    }
+    // Every table has a caption, and every class and pipeline its place.
+    assert_eq!(html.matches("<table").count(), html.matches("<caption").count());
+    for pipeline in ["hog-svm", "visual-words-svm", "fisher-svm", "cell 7 does not divide side 32", "out of time"] {
+        assert!(html.contains(pipeline), "{pipeline}");
+    }
+    assert_eq!(html.matches("confusion matrix").count(), 5 * 2, "a caption and a label for each pipeline with results");
+}
+
+#[test]
+fn names_cannot_turn_the_direction_of_writing() {
+    for name in ["html", "markdown"] {
+        let text = rendered(name, &run(), &rows());
+        assert!(!text.contains('\u{202e}') && text.contains("u{202e}"), "{name}");
+        assert!(text.contains("שלום"), "{name}");
+    }
+}
+
+#[test]
+fn many_classes_are_shown_as_their_worst_pairs() {
+    let mut many = run();
+    many.dataset.classes = (0..100).map(|i| format!("class {i}")).collect();
+    for name in ["html", "markdown"] {
+        let text = rendered(name, &many, &rows());
+        assert!(text.to_lowercase().contains("classes confused most often"), "{name}");
+        assert!(text.len() < 200_000, "{name}: {} bytes", text.len());
+    }
+}
+
+#[test]
+fn json_is_one_object_with_figures_and_details() {
+    let object: serde_json::Value = serde_json::from_str(&rendered("json", &run(), &rows())).unwrap();
+    assert_eq!(object["summary"]["pipelines"].as_array().unwrap().len(), 7);
+    assert_eq!(object["details"].as_array().unwrap().len(), 5);
+    assert_eq!(object["run"]["digest"], run().digest);
+    let lines = rendered("json-lines", &run(), &rows());
+    assert_eq!(lines.lines().count(), rows().len());
+    assert_eq!(rendered("csv", &run(), &rows()).matches("\r\n").count(), rows().len() + 1);
+}
