@@ -7,7 +7,7 @@ mod confusion;
 mod leaderboard;
 
 use crate::content::Content;
-use crate::tables::{self, Table};
+use crate::tables::{self, Kind, Table};
 use crate::text::visible;
 use crate::{Format, ReportError};
 use bakeoff_results::{Comparison, Row, Run, Verdict, verdict_line};
@@ -61,7 +61,8 @@ impl Section {
 fn sections(content: &Content<'_>) -> Vec<Option<Section>> {
     let run = content.run;
     let section = |id, title, body| Some(Section { id, title, body });
-    let of_table = |id, title, about: Option<Table>| about.and_then(|about| section(id, title, table(&about)));
+    // Such a table is all of its section, so its caption is only for those who do not see the heading above it.
+    let of_table = |id, title, about: Option<Table>| about.and_then(|about| section(id, title, quiet_table(&about)));
     vec![
         section("leaderboard", "Leaderboard", leaderboard::shown(content)),
         comparisons(content).and_then(|body| section("comparisons", "Comparisons", body)),
@@ -69,8 +70,8 @@ fn sections(content: &Content<'_>) -> Vec<Option<Section>> {
         confusion::shown(content).and_then(|body| section("classes", "Classes", body)),
         of_table("tuning", "Tuning", tables::tuning(content)),
         section("dataset", "Dataset", dataset(run)),
-        section("protocol", "Protocol", table(&tables::protocol(content))),
-        section("environment", "Environment", table(&tables::environment(run))),
+        of_table("protocol", "Protocol", Some(tables::protocol(content))),
+        of_table("environment", "Environment", Some(tables::environment(run))),
         section("again", "How to run it again", again(run)),
     ]
 }
@@ -113,12 +114,20 @@ fn boxed(label: &str, table: &Markup) -> Markup {
 }
 
 fn table(about: &Table) -> Markup {
+    captioned(about, "")
+}
+
+fn quiet_table(about: &Table) -> Markup {
+    captioned(about, "quiet")
+}
+
+fn captioned(about: &Table, class: &str) -> Markup {
     let is_number = |i: usize| about.head.get(i).is_some_and(|column| column.is_number);
     boxed(
         &about.caption,
         &html! {
-            table {
-                caption { (name(&about.caption)) }
+            table class=[(about.kind == Kind::Facts).then_some("facts")] {
+                caption class=(class) { (name(&about.caption)) }
                 thead { tr { @for column in &about.head { th scope="col" class=[column.is_number.then_some("number")] { (name(&column.name)) } } } }
                 tbody {
                     @for row in &about.rows {
@@ -140,7 +149,7 @@ fn comparisons(content: &Content<'_>) -> Option<Markup> {
     let rows = about.rows.iter().zip(&content.summary.comparisons);
     let shown = html! {
         table {
-            caption { (about.caption) }
+            caption.quiet { (about.caption) }
             thead { tr { @for column in &about.head { th scope="col" class=[column.is_number.then_some("number")] { (column.name) } } } }
             tbody { @for (row, pair) in rows { (comparison(row, pair)) } }
         }
@@ -161,7 +170,7 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
             th scope="row" { (name(a)) }
             td { (name(b)) }
             td.number { strong { (difference) } }
-            td { (interval) }
+            td.number { (interval) }
             td.number { (seeds) }
             td { (p) }
             td { span class={ "badge " (badge) } { (name(verdict)) } }
@@ -172,14 +181,14 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
 
 fn dataset(run: &Run) -> Markup {
     html! {
-        (table(&tables::passport(run)))
+        (quiet_table(&tables::passport(run)))
         @if !run.dataset.notes.is_empty() {
             h3 { "What was done to it on its way in" }
             ul { @for note in &run.dataset.notes { li { (name(note)) } } }
         }
         details open[run.dataset.classes.len() <= 20] {
             summary { "Images a class" }
-            (table(&tables::class_counts(run)))
+            (quiet_table(&tables::class_counts(run)))
         }
         @if let Some(files) = tables::files(run) { (table(&files)) }
     }

@@ -1,7 +1,7 @@
 //! Markdown: the report's twin for terminals, repositories and mail.
 
 use crate::content::{Content, MOST_CLASSES};
-use crate::tables::{self, Table};
+use crate::tables::{self, Kind, Table};
 use crate::text::{fenced, markdown};
 use crate::{Format, ReportError};
 use bakeoff_results::{Detail, Row, Run, verdict_line};
@@ -77,7 +77,7 @@ fn confusion(run: &Run, detail: &Detail) -> String {
         row.push(class.accuracy.map_or_else(|| tables::UNKNOWN.to_owned(), bakeoff_results::words::percent));
         row
     });
-    let matrix = Table { caption: String::new(), head, rows: rows.collect() };
+    let matrix = Table { caption: String::new(), kind: Kind::Values, head, rows: rows.collect() };
     format!("{title}{}\n", table(&matrix))
 }
 

@@ -9,8 +9,18 @@ use bakeoff_results::{Comparison, Detail, IntervalKind, PipelineSummary, Run, Si
 /// A table: names of columns and rows as long as they are.
 pub(crate) struct Table {
     pub(crate) caption: String,
+    pub(crate) kind: Kind,
     pub(crate) head: Vec<Column>,
     pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// What a table is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Rows of several values under their names.
+    Values,
+    /// Names and what belongs to them, which needs no heads.
+    Facts,
 }
 
 /// A column: what stands above it, and whether numbers stand in it.
@@ -84,7 +94,7 @@ pub(crate) fn remarks(pipeline: &PipelineSummary) -> Vec<String> {
 }
 
 pub(crate) fn leaderboard(content: &Content<'_>) -> Table {
-    let mut head = vec![text("pipeline"), number("accuracy"), text(format!("{} interval", content.level()))];
+    let mut head = vec![text("pipeline"), number("accuracy"), number(format!("{} interval", content.level()))];
     head.extend(COSTS.map(number));
     head.push(text("remarks"));
     let ranked = content.summary.ranking().into_iter().map(|pipeline| {
@@ -99,7 +109,12 @@ pub(crate) fn leaderboard(content: &Content<'_>) -> Table {
         row.push(remarks(pipeline).join("; "));
         row
     });
-    Table { caption: "Pipelines by accuracy".to_owned(), head, rows: ranked.chain(unranked).collect() }
+    Table {
+        caption: "Pipelines by accuracy".to_owned(),
+        kind: Kind::Values,
+        head,
+        rows: ranked.chain(unranked).collect(),
+    }
 }
 
 pub(crate) fn comparisons(content: &Content<'_>) -> Option<Table> {
@@ -107,14 +122,14 @@ pub(crate) fn comparisons(content: &Content<'_>) -> Option<Table> {
         text("first"),
         text("second"),
         number("difference"),
-        text(format!("{} interval", content.level())),
+        number(format!("{} interval", content.level())),
         number("seeds"),
         text("p, adjusted"),
         text("verdict"),
         text("remarks"),
     ];
     let rows: Vec<_> = content.summary.comparisons.iter().map(comparison).collect();
-    (!rows.is_empty()).then(|| Table { caption: "Differences in accuracy".to_owned(), head, rows })
+    (!rows.is_empty()).then(|| Table { caption: "Differences in accuracy".to_owned(), kind: Kind::Values, head, rows })
 }
 
 fn comparison(pair: &Comparison) -> Vec<String> {
@@ -146,7 +161,7 @@ pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
         text("pipeline"),
         number("training images"),
         number("accuracy"),
-        text(format!("{} interval", content.level())),
+        number(format!("{} interval", content.level())),
         number("seeds"),
     ];
     let row = |point: &SizePoint| {
@@ -160,7 +175,12 @@ pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
         ]
     };
     let rows: Vec<_> = content.summary.train_sizes.iter().map(row).collect();
-    (!rows.is_empty()).then(|| Table { caption: "Accuracy against training size".to_owned(), head, rows })
+    (!rows.is_empty()).then(|| Table {
+        caption: "Accuracy against training size".to_owned(),
+        kind: Kind::Values,
+        head,
+        rows,
+    })
 }
 
 /// The share of right images for each class and pipeline.
@@ -175,7 +195,7 @@ pub(crate) fn classes(content: &Content<'_>) -> Option<Table> {
     };
     let rows: Vec<_> = content.run.dataset.classes.iter().enumerate().map(row).collect();
     let caption = "Share of right images, by class".to_owned();
-    (!content.details.is_empty()).then_some(Table { caption, head, rows })
+    (!content.details.is_empty()).then_some(Table { caption, kind: Kind::Values, head, rows })
 }
 
 /// The pairs of classes that a pipeline confused most often.
@@ -184,6 +204,7 @@ pub(crate) fn confused(run: &Run, detail: &Detail) -> Table {
     let row = |(truth, predicted, count): (usize, usize, usize)| vec![name(truth), name(predicted), count.to_string()];
     Table {
         caption: format!("{}: classes confused most often{}", detail.name, over_seeds(detail)),
+        kind: Kind::Values,
         head: vec![text("true class"), text("taken for"), number("images")],
         rows: confused_pairs(detail).into_iter().map(row).collect(),
     }
@@ -220,7 +241,12 @@ pub(crate) fn tuning(content: &Content<'_>) -> Option<Table> {
             ]
         })
         .collect();
-    (!rows.is_empty()).then(|| Table { caption: "Settings tried on the validation part".to_owned(), head, rows })
+    (!rows.is_empty()).then(|| Table {
+        caption: "Settings tried on the validation part".to_owned(),
+        kind: Kind::Values,
+        head,
+        rows,
+    })
 }
 
 /// Two columns of names and values.
@@ -228,6 +254,7 @@ fn facts(caption: &str, facts: Vec<(&str, String)>) -> Table {
     let rows = facts.into_iter().filter(|(_, value)| !value.is_empty());
     Table {
         caption: caption.to_owned(),
+        kind: Kind::Facts,
         head: vec![text("what"), text("value")],
         rows: rows.map(|(name, value)| vec![name.to_owned(), value]).collect(),
     }
@@ -260,6 +287,7 @@ pub(crate) fn class_counts(run: &Run) -> Table {
         |(i, class): (usize, &String)| vec![class.clone(), count(&data.train_counts, i), count(&data.test_counts, i)];
     Table {
         caption: "Images a class".to_owned(),
+        kind: Kind::Values,
         head: vec![text("class"), number("training"), number("testing")],
         rows: data.classes.iter().enumerate().map(row).collect(),
     }
@@ -273,6 +301,7 @@ pub(crate) fn files(run: &Run) -> Option<Table> {
     let row = |(path, size, sha256): &(String, u64, String)| vec![path.clone(), size.to_string(), sha256.clone()];
     (!files.is_empty()).then(|| Table {
         caption: format!("Files{more}"),
+        kind: Kind::Values,
         head: vec![text("path"), number("bytes"), text("SHA-256")],
         rows: files.iter().take(MOST_FILES).map(row).collect(),
     })

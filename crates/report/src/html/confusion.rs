@@ -64,7 +64,7 @@ fn place(run: &Run, (truth, predicted): (usize, usize), count: usize, of: usize)
         return html! { td {} };
     }
     let share = count as f64 / of.max(1) as f64;
-    let number = if share < 0.005 { "<1".to_owned() } else { format!("{:.0}", share * 100.0) };
+    let number = if share < 0.01 { "<1".to_owned() } else { format!("{:.0}", share * 100.0) };
     let class = |id: usize| run.dataset.classes.get(id).map_or("", String::as_str);
     let said = format!("{count} of {of} images of {} taken for {}", class(truth), class(predicted));
     let kind = if truth == predicted { "heat right" } else { "heat wrong" };

@@ -12,7 +12,7 @@ pub(super) fn shown(content: &Content<'_>) -> Markup {
     let scale = scale(&ranking);
     let table = html! {
         table.leaderboard {
-            caption { "Pipelines by accuracy" }
+            caption.quiet { "Pipelines by accuracy" }
             thead {
                 tr {
                     th scope="col" { "pipeline" }

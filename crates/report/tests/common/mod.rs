@@ -1,5 +1,7 @@
 //! A made-up run with everything that a report must cope with.
 
+#![allow(dead_code, reason = "each test file uses its own part of these")]
+
 use bakeoff_results::{Cell, Dataset, EpochLoss, Host, Measured, Outcome, Row, Run, Seconds, Trial};
 
 /// Names that would break a careless report, and the others.
@@ -107,9 +109,11 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// The rows and those of two smaller training sizes.
 pub(crate) fn rows_of_sizes() -> Vec<Row> {
-    let smaller = |row: Row, size: usize| Row {
-        cell: Cell { train_size: Some(size), digest: format!("{}/{size}", row.cell.digest), ..row.cell },
-        ..row
+    let smaller = |mut row: Row, size: usize| {
+        if let Outcome::Done(measured) = &mut row.outcome {
+            measured.n_train = size;
+        }
+        Row { cell: Cell { train_size: Some(size), digest: format!("{}/{size}", row.cell.digest), ..row.cell }, ..row }
     };
     let mut all = rows();
     for (size, loss) in [(500, 20), (5000, 6)] {
