@@ -109,7 +109,8 @@ impl Store {
         if !path.is_file() {
             return Err(StoreError::Missing { path: path.to_owned() });
         }
-        match Self::of(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path) {
+        let opened = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|found| Self::of(found, path));
+        match opened {
             // WAL needs to write beside the file even to read it, unless the file is declared unchanging.
             Err(StoreError::Sqlite { source, .. }) if is_denied(&source) && !wal_of(path).exists() => {
                 Self::of(connect_unchanging(path)?, path)

@@ -228,6 +228,22 @@ fn a_transaction_copied_half_way_is_gone() {
     assert_eq!(Store::open(&copy).unwrap().rows().unwrap(), rows);
 }
 
+/// Root may write everywhere, so this shows something only where another user runs it.
+#[cfg(unix)]
+#[test]
+fn a_folder_without_permission_to_write_can_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, path) = fresh();
+    filled(&path);
+    let rows = Store::open(&path).unwrap().rows().unwrap();
+    let allow = |mode: u32, path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o444, &path);
+    allow(0o555, folder.path());
+    let read = Store::open(&path).and_then(|store| store.rows());
+    allow(0o755, folder.path());
+    assert_eq!(read.unwrap(), rows);
+}
+
 const CHILD: &str = "BAKEOFF_TEST_STORE_CHILD";
 
 /// This test program once more, running one test as the child's role.
