@@ -13,7 +13,7 @@ pub use tree::Problem;
 use crate::error::RunnerError;
 use crate::settings::Pipeline;
 use crate::suggest::unknown;
-use crate::{Catalogues, canonical};
+use crate::{Catalogues, Material, canonical};
 use bakeoff_core::ParamError;
 use serde_json::json;
 use toml::de::{DeTable, DeValue};
@@ -179,17 +179,14 @@ impl Experiment {
         Ok(())
     }
 
-    /// The experiment as meant on data of this digest: canonical JSON with every default filled in.
-    pub(crate) fn meant(&self, dataset_sha256: &str, catalogues: Catalogues<'_>) -> String {
-        let dataset = match &self.dataset {
-            DatasetChoice::Named(name) => json!(name),
-            DatasetChoice::Table(table) => canonical::json(&toml::Value::Table(table.clone())),
-        };
+    /// The experiment as meant on this data: canonical JSON with every default filled in. Data is what it holds and not
+    /// the path that leads to it.
+    pub(crate) fn meant(&self, material: &Material, catalogues: Catalogues<'_>) -> String {
         canonical::text(&json!({
             "name": self.name,
             "question": self.question,
-            "dataset": dataset,
-            "dataset_sha256": dataset_sha256,
+            "dataset": material.name(),
+            "dataset_sha256": material.sha256(),
             "seeds": self.seeds,
             "train_sizes": self.train_sizes,
             "protocol": self.protocol.meant(),

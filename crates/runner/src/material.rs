@@ -53,6 +53,11 @@ impl Material {
         Ok(Self { name, sha256, classes, provenance, pool, n_train, test })
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// SHA-256 of the content.
     pub fn sha256(&self) -> &str {
         &self.sha256

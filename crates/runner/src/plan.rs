@@ -58,7 +58,7 @@ impl Plan {
     pub fn new(experiment: Experiment, material: &Material, catalogues: Catalogues<'_>) -> Result<Self, RunnerError> {
         let sizes = sizes(&experiment.train_sizes, material.n_train());
         check_count(&experiment, sizes.len())?;
-        let as_meant = experiment.meant(material.sha256(), catalogues);
+        let as_meant = experiment.meant(material, catalogues);
         let digest = canonical::sha256(&as_meant);
         let meant: Vec<_> =
             experiment.pipelines.iter().map(|p| Meant::of(p, &experiment, material, catalogues)).collect();

@@ -1,0 +1,37 @@
+//! The command line as typed.
+
+use crate::commands::{docs, list, report, run};
+use clap::{Parser, Subcommand};
+
+/// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
+/// cost, and how sure can one be?
+#[derive(Debug, Parser)]
+#[command(
+    name = "bakeoff",
+    version,
+    after_help = "\
+Examples:
+  bakeoff run                  a first comparison on built-in data, in seconds
+  bakeoff run fashion-mnist    a built-in experiment
+  bakeoff run ./my-photos      a folder with one sub-folder a class
+  bakeoff list                 everything that can be named
+
+Exit codes: 0 done, 1 the answer is \"no\", 2 wrong use or bad input, 130 interrupted."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs an experiment, or continues it where an earlier run stopped
+    Run(run::RunArgs),
+    /// Renders the report of a run again, without computing anything anew
+    Report(report::ReportArgs),
+    /// Lists datasets, features, classifiers and experiments
+    List(list::ListArgs),
+    /// Writes the generated tables of this repository's documents again
+    #[command(hide = true)]
+    Docs(docs::DocsArgs),
+}

@@ -1,0 +1,147 @@
+//! `bakeoff run`: an experiment, from its file to its report.
+
+use crate::algorithms::CATALOGUES;
+use crate::exit::Exit;
+use crate::experiments::{self, Found};
+use crate::host::ThisHost;
+use crate::progress::Progress;
+use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
+use crate::terminal::{self, tell};
+use crate::{dataset, interrupt, output};
+use anyhow::Context;
+use bakeoff_results::Store;
+use bakeoff_runner::{Bench, DatasetChoice, Ended, Experiment, Material, Overrides, Plan, Shard};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is run, and how.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  bakeoff run
+  bakeoff run fashion-mnist --seeds 1
+  bakeoff run ./my-photos
+  bakeoff run my-experiment.toml --pipeline hog-svm --pipeline mlp-2 --train-size 5000
+
+Results lie in runs/NAME. The same experiment continues there; a changed one gets runs/NAME-2.")]
+pub(crate) struct RunArgs {
+    /// A built-in experiment, an experiment file, or images: a folder with one sub-folder a class, or a dataset's files.
+    /// Built-in names win; ./quick is the folder
+    #[arg(default_value = "quick")]
+    experiment: String,
+    /// Other data than the experiment's: a name or a path
+    #[arg(long, value_name = "NAME|PATH")]
+    dataset: Option<String>,
+    /// Only this pipeline; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pipeline: Vec<String>,
+    /// Another number of seeds
+    #[arg(long, value_name = "N")]
+    seeds: Option<usize>,
+    /// Learns from this many images only, drawn class by class
+    #[arg(long, value_name = "N")]
+    train_size: Option<usize>,
+    /// Threads; all processors when it is not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The run's folder, instead of runs/NAME
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Only this share of the work, for job arrays; it lies in a folder of its own, NAME-shard-I-of-N
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Does not continue an earlier run but starts another beside it
+    #[arg(long)]
+    fresh: bool,
+    /// Prints one JSON object as the last line of standard output, and everything else to standard error
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArgs {
+    fn overrides(&self, found: &Found) -> Overrides {
+        let named = self.dataset.clone().map(DatasetChoice::Named);
+        Overrides {
+            dataset: named.or_else(|| found.dataset.clone()),
+            pipelines: self.pipeline.clone(),
+            seeds: self.seeds,
+            train_size: self.train_size,
+        }
+    }
+
+    /// The run's folder before it is known whether it is taken.
+    fn base(&self, name: &str) -> PathBuf {
+        let base = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+        match self.shard.filter(|shard| !shard.is_whole()) {
+            None => base,
+            Some(shard) => {
+                let mut folder = base.file_name().map(OsString::from).unwrap_or_default();
+                folder.push(format!("-shard-{}", shard.to_string().replace('/', "-of-")));
+                base.with_file_name(folder)
+            }
+        }
+    }
+}
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    interrupt::listen()?;
+    let host = ThisHost::with_threads(use_threads(args.threads)?);
+    let found = experiments::find(&args.experiment)?;
+    let mut experiment =
+        Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?.with(&args.overrides(&found))?;
+    experiment.name.clone_from(&found.name);
+    // Paths in a file start from the file, paths on the command line from where it is typed.
+    let base = found.base.as_deref().filter(|_| args.dataset.is_none());
+    let material = dataset::open(&experiment.dataset, base)?;
+    let plan = Plan::new(experiment, &material, CATALOGUES)?;
+    let folder = run_folder::choose(&args.base(&found.name), &plan.digest, args.fresh)?;
+    let store = open_store(&folder, &plan, &material, &host)?;
+    let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &material, &host)?;
+    let answer = output::show(&folder, &store, args.json)?;
+    Ok(match ended {
+        Ended::Interrupted => Exit::Interrupted,
+        Ended::Complete => answer,
+    })
+}
+
+/// Starts the threads that everything is computed on.
+fn use_threads(asked: Option<u16>) -> anyhow::Result<usize> {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = asked.map_or(available, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.with_context(|| format!("failed to start {threads} threads"))?;
+    Ok(threads)
+}
+
+fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) -> anyhow::Result<Store> {
+    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let path = folder.join(STORE);
+    let record = plan.record(material, host.record());
+    if !path.exists() {
+        run_folder::write(&folder.join(EXPERIMENT), &record.as_written)?;
+        run_folder::write(&folder.join(HOST), &format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
+    }
+    Ok(Store::create_or_open(&path, &record)?)
+}
+
+fn work(plan: &Plan, shard: Shard, store: &Store, material: &Material, host: &ThisHost) -> anyhow::Result<Ended> {
+    let mut finished = BTreeSet::new();
+    for planned in &plan.cells {
+        if store.has(&planned.cell.digest)? {
+            finished.insert(planned.cell.digest.clone());
+        }
+    }
+    let record = store.run();
+    let mut progress = Progress::new(record.dataset.test_labels, record.dataset.classes.len(), terminal::is_watched());
+    let bench = Bench { catalogues: CATALOGUES, material, machine: host, stop: interrupt::flag() };
+    let mut keep = |row: &bakeoff_results::Row| store.commit(row).map(|_| ());
+    let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut progress, &mut keep);
+    progress.finish();
+    let ended = ended?;
+    if ended == Ended::Interrupted {
+        tell("interrupted; the same command continues");
+    }
+    Ok(ended)
+}

@@ -1,0 +1,57 @@
+//! Datasets for experiments: how a choice is checked, found and loaded.
+
+use crate::algorithms::CATALOGUES;
+use anyhow::Context;
+use bakeoff_core::RemoteFile;
+use bakeoff_datasets::{CATALOGUE, Source, check_table, content_hash, default_root};
+use bakeoff_runner::{DatasetChoice, Material, Vocabulary};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What experiment files are checked against.
+pub(crate) const VOCABULARY: Vocabulary<'static> = Vocabulary { catalogues: CATALOGUES, check_dataset: &check_table };
+
+/// The environment variable that names the folder for what is fetched.
+const CACHE: &str = "BAKEOFF_CACHE";
+
+/// The folder under which fetched datasets live.
+pub(crate) fn root() -> PathBuf {
+    default_root(std::env::var_os(CACHE).as_deref().map(Path::new))
+}
+
+/// Every dataset that has a name, as `list` shows it.
+pub(crate) fn described() -> Vec<Value> {
+    let described = CATALOGUE.iter().map(|known| {
+        let dataset = (known.open)();
+        let card = dataset.card();
+        let bytes: u64 = card.files.iter().map(|file: &RemoteFile| file.bytes).sum();
+        json!({
+            "name": card.name,
+            "summary": card.summary,
+            "bytes": bytes,
+            "licence": card.licence,
+            "citation": card.citation,
+        })
+    });
+    described.collect()
+}
+
+/// Loads the data of an experiment. Relative paths start from `base`, the experiment file's folder, or else from the
+/// current one.
+pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<Material> {
+    let source = match choice {
+        DatasetChoice::Named(name) => Source::from_name_or_path(name),
+        DatasetChoice::Table(table) => Source::from_table(table).map_err(|problems| {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("dataset: {}", told.join("; "))
+        })?,
+    };
+    let search: Vec<PathBuf> = base.map(|base| vec![base.to_owned(), PathBuf::new()]).unwrap_or_default();
+    let load = || -> anyhow::Result<Material> {
+        let dataset = bakeoff_datasets::open(&source, &search)?;
+        let splits = dataset.load(&root())?;
+        let sha256 = content_hash(&splits);
+        Ok(Material::new(&dataset.card().name, splits, &sha256)?)
+    };
+    load().context("failed to load the dataset")
+}
