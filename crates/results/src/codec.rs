@@ -89,6 +89,7 @@ fn checksum(columns: &[Option<&[u8]>]) -> i64 {
 pub(crate) fn check_run(run: &Run) -> Result<(), StoreError> {
     let unfit = |problem| StoreError::Unfit { what: format!("the run {}", run.name), problem };
     check_ids(&run.dataset.test_labels, run.dataset.classes.len()).map_err(unfit)?;
+    check_levels(run).map_err(unfit)?;
     let stored = encode_run(run);
     decode_run(&stored, stored.checksum()).map(|_| ()).map_err(unfit)
 }
@@ -189,6 +190,16 @@ fn check_row(run: &Run, row: &Row) -> Result<(), String> {
         return Err(format!("expected predictions for {expected} test images, found {found}"));
     }
     check_ids(&measured.predicted, run.dataset.classes.len())
+}
+
+fn check_levels(run: &Run) -> Result<(), String> {
+    if !(run.confidence > 0.0 && run.confidence < 1.0) {
+        return Err(format!("expected a confidence between 0 and 1, found {}", run.confidence));
+    }
+    if !(run.equivalence >= 0.0 && run.equivalence.is_finite()) {
+        return Err(format!("expected a margin of equivalence of 0 or more, found {}", run.equivalence));
+    }
+    Ok(())
 }
 
 fn check_ids(ids: &[usize], n_classes: usize) -> Result<(), String> {

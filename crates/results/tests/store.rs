@@ -118,6 +118,10 @@ fn rows_that_contradict_the_run_are_not_stored() {
     let (_folder, path) = fresh();
     let error = Store::create_or_open(&path, &run_of(&["a"], &[5], 2)).unwrap_err();
     assert!(error.to_string().contains("class id 5 of test image 0 is not below 2"), "{error}");
+    for (confidence, equivalence) in [(1.0, 0.0), (f64::NAN, 0.0), (0.95, -0.1), (0.95, f64::INFINITY)] {
+        let run = Run { confidence, equivalence, ..sample() };
+        assert!(matches!(Store::create_or_open(&path, &run).unwrap_err(), StoreError::Unfit { .. }));
+    }
     assert!(!path.exists());
 }
 
