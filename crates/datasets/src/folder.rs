@@ -6,6 +6,7 @@
 mod fit;
 mod listing;
 mod options;
+mod resize;
 mod split;
 
 pub use options::{Colour, Fit, FolderOptions, OnError};

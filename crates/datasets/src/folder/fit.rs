@@ -1,9 +1,8 @@
 //! Pictures brought to one size.
 
 use super::options::{Colour, Fit};
+use super::resize::{Piece, resize};
 use crate::decode::Picture;
-use image::RgbImage;
-use image::imageops::{self, FilterType};
 
 /// What was done to fit a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,41 +11,35 @@ pub(crate) struct Fitting {
     pub(crate) was_cropped: bool,
 }
 
-/// A picture at (height, width), (height, width, 3). Resizing averages over what a pixel of the result covers (image's
-/// `Triangle` filter, which is Pillow's bilinear one), and uses no function whose last bit depends on the machine.
-pub(crate) fn fit(picture: Picture, (height, width): (usize, usize), how: Fit) -> (Vec<u8>, Fitting) {
-    let (top, left, crop_height, crop_width) = match how {
-        Fit::Stretch => (0, 0, picture.height, picture.width),
-        Fit::Crop => middle((picture.height, picture.width), (height, width)),
+/// A picture at (height, width), (height, width, 3).
+pub(crate) fn fit(picture: Picture, to: (usize, usize), how: Fit) -> (Vec<u8>, Fitting) {
+    let whole = Piece { top: 0, left: 0, height: picture.height, width: picture.width };
+    let piece = match how {
+        Fit::Stretch => whole,
+        Fit::Crop => middle((picture.height, picture.width), to),
     };
     let fitting = Fitting {
-        was_cropped: (crop_height, crop_width) != (picture.height, picture.width),
-        was_resized: (crop_height, crop_width) != (height, width),
+        was_cropped: (piece.height, piece.width) != (picture.height, picture.width),
+        was_resized: (piece.height, piece.width) != to,
     };
-    if !fitting.was_cropped && !fitting.was_resized {
-        return (picture.rgb, fitting);
-    }
-    // The decoder made as many bytes as its sizes say, so there always is an image.
-    let whole = RgbImage::from_raw(picture.width as u32, picture.height as u32, picture.rgb).unwrap_or_default();
-    let view = imageops::crop_imm(&whole, left as u32, top as u32, crop_width as u32, crop_height as u32);
-    let fitted = if fitting.was_resized {
-        imageops::resize(&*view, width as u32, height as u32, FilterType::Triangle)
-    } else {
-        view.to_image()
+    let fitted = match fitting {
+        Fitting { was_cropped: false, was_resized: false } => picture.rgb,
+        // With as many pixels in as out every weight is 1: a mere crop is copied.
+        _ => resize(&picture.rgb, picture.width, piece, to),
     };
-    (fitted.into_raw(), fitting)
+    (fitted, fitting)
 }
 
-/// The largest middle piece with the proportions of `target`: (top, left, height, width), at least a pixel each way. One side
-/// is the picture's; the other is rounded to the nearest pixel.
-fn middle((height, width): (usize, usize), target: (usize, usize)) -> (usize, usize, usize, usize) {
+/// The largest middle piece with the proportions of `target`, at least a pixel each way. One side is the picture's; the
+/// other is rounded to the nearest pixel.
+fn middle((height, width): (usize, usize), target: (usize, usize)) -> Piece {
     let scaled = |side: usize, by: usize, over: usize| ((2 * side * by + over) / (2 * over)).max(1);
     let (crop_height, crop_width) = if height * target.1 > width * target.0 {
         (scaled(width, target.0, target.1).min(height), width)
     } else {
         (height, scaled(height, target.1, target.0).min(width))
     };
-    ((height - crop_height) / 2, (width - crop_width) / 2, crop_height, crop_width)
+    Piece { top: (height - crop_height) / 2, left: (width - crop_width) / 2, height: crop_height, width: crop_width }
 }
 
 /// How many channels a set gets.
@@ -80,6 +73,10 @@ mod tests {
 
     #[test]
     fn the_middle_of_the_right_proportions_is_taken() {
+        let middle = |size, target| {
+            let piece = middle(size, target);
+            (piece.top, piece.left, piece.height, piece.width)
+        };
         assert_eq!(middle((480, 640), (64, 64)), (0, 80, 480, 480));
         assert_eq!(middle((640, 480), (64, 64)), (80, 0, 480, 480));
         assert_eq!(middle((100, 100), (32, 64)), (25, 0, 50, 100));
