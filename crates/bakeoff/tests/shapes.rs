@@ -3,6 +3,7 @@
 
 use bakeoff_core::{Classifier, Dataset, Extractor, Labelled, Labels, Seed, argmax_rows, encode};
 use bakeoff_datasets::shapes::{Cue, Shapes};
+use bakeoff_features::hog::Gamma;
 use bakeoff_features::{ColorHistogram, Hog, Pixels};
 use bakeoff_linear::{Softmax, Svm};
 use bakeoff_mlp::Mlp;
@@ -37,7 +38,8 @@ fn accuracy(extractor: &dyn Extractor, classifier: &dyn Classifier, cue: Cue) ->
     let model = classifier.fit(x.view(), train.labels(), Seed(2), &mut |_| ControlFlow::Continue(())).unwrap().model;
     let mut x = encode(&*encoder, test.images().view());
     scaler.apply(x.view_mut());
-    let right = argmax_rows(model.scores(x.view()).view()).iter().zip(test.labels().ids()).filter(|(a, b)| a == b).count();
+    let right =
+        argmax_rows(model.scores(x.view()).view()).iter().zip(test.labels().ids()).filter(|(a, b)| a == b).count();
     right as f64 / test.len() as f64
 }
 
@@ -57,9 +59,11 @@ fn a_color_histogram_sees_color_and_not_shape() {
 
 #[test]
 fn hog_sees_shape_and_not_color() {
-    let seen = accuracy(&Hog::default(), &Svm::default(), Cue::GlobalShape);
+    // Both colors have the same edges in linear intensities; the square root of the default would tell them apart a bit.
+    let hog = Hog { gamma: Gamma::None, ..Hog::default() };
+    let seen = accuracy(&hog, &Svm::default(), Cue::GlobalShape);
     assert!(seen > 0.95, "global shape: {seen}");
-    let unseen = accuracy(&Hog::default(), &Svm::default(), Cue::Color);
+    let unseen = accuracy(&hog, &Svm::default(), Cue::Color);
     assert!(guesses(unseen), "color: {unseen}");
 }
 
