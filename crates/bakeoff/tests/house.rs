@@ -20,7 +20,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mlp", &["core", "numeric"]),
     ("runner", &["core", "numeric", "results"]),
     ("report", &["results"]),
-    ("lab", &["core", "numeric", "datasets", "features", "linear", "neighbors", "mlp", "report"]),
     ("bakeoff", &["*"]),
     ("benches", &["core", "numeric", "datasets", "features", "linear", "neighbors", "mlp"]),
 ];
