@@ -286,15 +286,10 @@ fn read_tar(
         let inner = path.join(&name);
         let size = entry.size();
         check(size)?;
-        let bytes = read_sized(&inner, &mut entry, size)?;
         if set.has(&name) {
             return Err(malformed(path, None, format!("one file {name}"), "another one"));
         }
-        if name == layout.names {
-            set.names = Some(parse_names(&inner, &bytes)?);
-        } else {
-            set.take(&name, parse_records(&inner, &bytes, layout)?);
-        }
+        set.add(path, &name, &read_sized(&inner, &mut entry, size)?)?;
     }
     // To the end, so that a checksum is checked and everything is hashed.
     io::copy(&mut stream, &mut io::sink()).map_err(|e| gzip::told(path, &e, None))?;
@@ -330,13 +325,28 @@ impl Layout {
 }
 
 impl Set {
-    fn new(layout: &'static Layout) -> Self {
+    /// A set without files yet.
+    pub fn new(layout: &'static Layout) -> Self {
         Self { layout, names: None, train: BTreeMap::new(), test: None, files: Vec::new() }
     }
 
     fn has(&self, name: &str) -> bool {
         let test = name == self.layout.test && self.test.is_some();
         test || (name == self.layout.names && self.names.is_some()) || self.train.contains_key(name)
+    }
+
+    /// Adds a file by its name and content; a file that the layout does not know is passed over. `path` is for messages only.
+    ///
+    /// # Errors
+    /// [`LoadError::Malformed`] when it is no file of records or class names.
+    pub fn add(&mut self, path: &Path, name: &str, bytes: &[u8]) -> Result<(), LoadError> {
+        let inner = path.join(name);
+        if name == self.layout.names {
+            self.names = Some(parse_names(&inner, bytes)?);
+        } else if self.layout.reads(name) {
+            self.take(name, parse_records(&inner, bytes, self.layout)?);
+        }
+        Ok(())
     }
 
     fn take(&mut self, name: &str, records: Records) {
