@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{docs, list, report, run};
+use crate::commands::{data, docs, list, report, run};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Report(report::ReportArgs),
     /// Lists datasets, features, classifiers and experiments
     List(list::ListArgs),
+    /// Gets a dataset, checks it, describes it or draws a contact sheet of it
+    Data(data::DataArgs),
     /// Writes the generated tables of this repository's documents again
     #[command(hide = true)]
     Docs(docs::DocsArgs),

@@ -47,6 +47,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Run(args) => commands::run::run(args),
         Command::Report(args) => commands::report::report(args),
         Command::List(args) => commands::list::list(args),
+        Command::Data(args) => commands::data::data(args),
         Command::Docs(args) => commands::docs::docs(args),
     }
 }

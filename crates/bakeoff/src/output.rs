@@ -5,7 +5,7 @@ use crate::rendering;
 use crate::terminal::{answer, tell};
 use bakeoff_results::words::{bytes, duration, level, percent, percent_interval};
 use bakeoff_results::{PipelineSummary, Store, Summary, summarise, verdict_line};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub(crate) fn show(folder: &Path, store: &Store, as_json: bool) -> anyhow::Resul
 
 /// The object of `--json`: the run's folder, then the summary.
 fn json_line(folder: &Path, summary: &Summary) -> anyhow::Result<String> {
-    let mut object = Map::from_iter([("run".to_owned(), json!(folder))]);
+    let mut object = Map::from_iter([("run".to_owned(), json!(folder.display().to_string()))]);
     if let Value::Object(figures) = serde_json::to_value(summary)? {
         object.extend(figures);
     }
@@ -42,7 +42,8 @@ fn leaderboard(summary: &Summary) -> String {
         "pipeline", "accuracy", &interval, "seeds", "features", "tuning", "fit", "predict", "in all", "memory", "model",
     ];
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(titles);
+    // Lines between rows would double the height and divide nothing that alignment does not.
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none())).set_header(titles);
     for pipeline in summary.ranking().into_iter().chain(summary.unranked()) {
         table.add_row(line(pipeline));
     }

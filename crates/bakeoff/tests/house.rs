@@ -210,6 +210,24 @@ fn every_algorithm_is_in_its_catalogue() {
 }
 
 #[test]
+fn every_dataset_and_every_format_is_in_its_catalogue() {
+    let read = |path: &str| fs::read_to_string(root().join("crates").join(path)).unwrap();
+    let named = read("datasets/src/catalogue.rs") + &read("datasets/src/source.rs");
+    let datasets = implementors("datasets", "Dataset");
+    assert!(datasets.len() >= 4, "{datasets:?}");
+    for (dataset, file) in datasets {
+        assert!(named.contains(&dataset), "nothing opens {dataset} of {file}");
+    }
+    let catalogue = read("report/src/lib.rs");
+    let formats = uses("report", &["const FORMAT: Format"]);
+    assert!(formats.len() >= 4, "{formats:?}");
+    for place in formats {
+        let module = Path::new(place.split(':').next().unwrap()).file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(catalogue.contains(&format!("{module}::FORMAT")), "{place} is not in the CATALOGUE of report");
+    }
+}
+
+#[test]
 fn functions_are_short() {
     let mut lengths = Vec::new();
     for room in rooms() {

@@ -103,15 +103,16 @@ impl Makers<'_> {
     /// Refuses a matrix that would not fit, before memory is taken: the system would kill the whole run.
     fn check_memory(self, n: usize, d: usize) -> Result<(), Stopped> {
         let needed = n as u128 * d as u128 * size_of::<f32>() as u128;
-        // An address space is the limit where the machine does not tell.
-        let limit = u128::from(self.memory.unwrap_or(1 << 47));
+        // What learns may keep the rows or need as much again. An address space is the limit where the machine does not
+        // tell.
+        let limit = u128::from(self.memory.unwrap_or(1 << 47)) / 2;
         if needed <= limit {
             return Ok(());
         }
         let gib = |bytes: u128| bytes as f64 / f64::from(1 << 30);
         let (needed, limit) = (gib(needed), gib(limit));
         Err(Stopped::Refused(format!(
-            "features of {n} images × {d} numbers take {needed:.1} GiB, more than the {limit:.1} GiB there are"
+            "features of {n} images × {d} numbers take {needed:.1} GiB, more than half of the free memory, {limit:.1} GiB"
         )))
     }
 }

@@ -16,6 +16,6 @@ pub trait Machine: Sync {
     /// CPU seconds of the process so far, over all threads; 0 where unknown.
     fn cpu(&self) -> Seconds;
 
-    /// Memory of the machine in bytes; `None` where unknown.
+    /// Free memory in bytes; `None` where unknown.
     fn memory_bytes(&self) -> Option<u64>;
 }

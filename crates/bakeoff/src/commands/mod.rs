@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod data;
 pub(crate) mod docs;
 pub(crate) mod list;
 pub(crate) mod report;

@@ -74,6 +74,8 @@ impl RunArgs {
     /// The run's folder before it is known whether it is taken.
     fn base(&self, name: &str) -> PathBuf {
         let base = self.out.clone().unwrap_or_else(|| Path::new("runs").join(name));
+        // `.` and `..` have no name to number until they are resolved.
+        let base = if base.file_name().is_some() { base } else { base.canonicalize().unwrap_or(base) };
         match self.shard.filter(|shard| !shard.is_whole()) {
             None => base,
             Some(shard) => {
