@@ -1,6 +1,8 @@
 //! What the lecture claims of features and templates, as accuracies on `shapes`: every pair of its classes differs by
 //! one stated cue, and a pipeline trained on the pair alone either sees that cue or guesses.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is missing")]
+
 use bakeoff_core::{Classifier, Dataset, Extractor, Labelled, Labels, Seed, argmax_rows, encode};
 use bakeoff_datasets::shapes::{Cue, Shapes};
 use bakeoff_features::hog::Gamma;

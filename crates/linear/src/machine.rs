@@ -90,8 +90,13 @@ impl Training {
     fn by_lbfgs(&self, x: ArrayView2<'_, f32>, y: &Labels, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         let (loss, l2, k) = (self.loss, self.l2.get(), y.n_classes());
         let objective = Objective { loss, l2, x: x.view(), y: y.as_slice(), n_classes: k };
-        let preconditioner = Preconditioner::of(x, loss, k, l2);
         let n = objective.n_parameters();
+        if n > MOST_LBFGS_PARAMETERS {
+            let reason =
+                format!("lbfgs would keep 28 vectors of {n} weights, {MOST_LBFGS_PARAMETERS} are the most: take sgd");
+            return Err(FitError::refused(reason));
+        }
+        let preconditioner = Preconditioner::of(x, loss, k, l2);
         let (mut v, mut parameters, mut gradient) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         let of = self.max_iterations.get();
         let solver = Lbfgs { max_iterations: of, tolerance: self.tolerance.get(), memory: 10 };
@@ -149,6 +154,9 @@ impl Training {
         Ok(Fitted { model: Box::new(descent.model), epochs: of, converged: true })
     }
 }
+
+/// Weights above which L-BFGS is refused: ten pairs of steps and the working vectors take 3.8 GB in f64.
+const MOST_LBFGS_PARAMETERS: usize = 1 << 24;
 
 /// The state of stochastic gradient descent on a linear classifier.
 struct Descent {

@@ -15,14 +15,17 @@ pub(crate) struct Preconditioner {
 
 /// Columns above which the second moment costs more than the iterations that it saves.
 const MOST_COLUMNS: usize = 4096;
+/// Rows a column that the second moment is taken of, and that there must be.
+const ROWS_A_COLUMN: usize = 4;
 /// Rows of one product.
 const CHUNK: usize = 2048;
 
 impl Preconditioner {
-    /// Of rows x (n, d), at most about four times as many as there are columns, spread evenly.
+    /// Of rows x (n, d), evenly spread.
     pub(crate) fn of(x: ArrayView2<'_, f32>, loss: Loss, n_classes: usize, l2: f64) -> Self {
         let d = x.ncols();
-        if d > MOST_COLUMNS {
+        // With few rows an iteration is cheap, and their second moment says little.
+        if d > MOST_COLUMNS || x.nrows() < ROWS_A_COLUMN * d {
             return Self { inverse: None };
         }
         let k = n_classes as f64;
@@ -76,7 +79,7 @@ fn times(input: &[f64], matrix: ArrayView2<'_, f64>, out: &mut [f64]) {
 /// X̃ᵀX̃ / n of evenly spread rows, (d + 1, d + 1): products in f32, their sum in f64.
 fn second_moment(x: ArrayView2<'_, f32>) -> Array2<f64> {
     let d = x.ncols();
-    let step = (x.nrows() / (4 * d).max(2 * CHUNK)).max(1);
+    let step = (x.nrows() / (ROWS_A_COLUMN * d).max(2 * CHUNK)).max(1);
     let rows = x.slice(s![..;step as isize, ..]);
     let mut sum = Array2::zeros((d + 1, d + 1));
     let mut means = Array1::<f64>::zeros(d);
