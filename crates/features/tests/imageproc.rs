@@ -42,7 +42,10 @@ fn inner_cells_equal_a_histogram_of_imageprocs_central_differences() {
         }
         let found = ours.row(0).to_vec()[(row * cells + column) * DIRECTIONS..][..DIRECTIONS].to_vec();
         for (bin, (found, expected)) in found.iter().zip(expected).enumerate() {
-            assert!((f64::from(*found) - expected).abs() < 1e-3, "cell {row}, {column}, bin {bin}: {found}, {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-3,
+                "cell {row}, {column}, bin {bin}: {found}, {expected}"
+            );
         }
     }
 }
