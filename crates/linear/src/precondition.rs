@@ -15,7 +15,8 @@ pub(crate) struct Preconditioner {
 
 /// Columns above which the second moment costs more than the iterations that it saves.
 const MOST_COLUMNS: usize = 4096;
-/// Rows a column that the second moment is taken of, and that there must be.
+/// Rows a column that the second moment is taken of at most. Fewer are as good: on 1,651 photos with 1,764 columns the plain
+/// variables meet the same tolerance 4 points of accuracy short of the minimum that these reach.
 const ROWS_A_COLUMN: usize = 4;
 /// Rows of one product.
 const CHUNK: usize = 2048;
@@ -24,8 +25,7 @@ impl Preconditioner {
     /// Of rows x (n, d), evenly spread.
     pub(crate) fn of(x: ArrayView2<'_, f32>, loss: Loss, n_classes: usize, l2: f64) -> Self {
         let d = x.ncols();
-        // With few rows an iteration is cheap, and their second moment says little.
-        if d > MOST_COLUMNS || x.nrows() < ROWS_A_COLUMN * d {
+        if d > MOST_COLUMNS {
             return Self { inverse: None };
         }
         let k = n_classes as f64;
