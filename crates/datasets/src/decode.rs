@@ -4,6 +4,8 @@
 //! transparency is blended on white, (c·a + 255·(255 − a)) / 255, rounded; the EXIF orientation is applied. A picture is grey
 //! when its three channels agree in every pixel. Profiles are ignored: values are those of the file.
 
+mod jpeg;
+
 use crate::problem::{self, grouped, malformed};
 use bakeoff_core::LoadError;
 use image::metadata::Orientation;
@@ -54,7 +56,8 @@ pub struct Facts {
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<Picture, LoadError> {
     guarded(path, || {
         if matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) {
-            check_jpeg_end(path, bytes)?;
+            let (image, turn) = jpeg::decode(path, bytes)?;
+            return Ok(finish(image, ImageFormat::Jpeg, turn));
         }
         let (format, mut decoder) = open(path, bytes)?;
         let turn = orientation(&mut decoder);
@@ -97,12 +100,39 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(ImageFormat, impl ImageDeco
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|e| told(path, format, &e))?;
     let (width, height) = decoder.dimensions();
-    let n_pixels = u64::from(width) * u64::from(height);
-    if n_pixels == 0 || n_pixels > MOST_PIXELS || decoder.total_bytes() > MOST_BYTES {
-        let expected = format!("an image of 1 to {} pixels", grouped(MOST_PIXELS));
-        return Err(malformed(path, None, expected, format!("a header that says {width}×{height}")));
+    check_size(path, (u64::from(width), u64::from(height)), most_pixels(format, bytes.len()))?;
+    if decoder.total_bytes() > MOST_BYTES {
+        let (most, bytes) = (grouped(MOST_BYTES), grouped(decoder.total_bytes()));
+        return Err(malformed(
+            path,
+            None,
+            format!("an image of at most {most} bytes"),
+            format!("a header that asks for {bytes}"),
+        ));
     }
     Ok((format, decoder))
+}
+
+/// Pixels that a file of `len` bytes can hold. A PNG has at best eight pixels a byte and deflate makes 1,032 bytes of one;
+/// a JPEG takes a bit at least for 64 pixels. The other formats can say much in few bytes.
+fn most_pixels(format: ImageFormat, len: usize) -> u64 {
+    let a_byte = match format {
+        ImageFormat::Png => 8 * 1032,
+        ImageFormat::Jpeg => 8 * 64,
+        _ => return MOST_PIXELS,
+    };
+    (len as u64).saturating_mul(a_byte).min(MOST_PIXELS)
+}
+
+fn check_size(path: &Path, (width, height): (u64, u64), most: u64) -> Result<(), LoadError> {
+    let n_pixels = width.saturating_mul(height);
+    if (1..=most).contains(&n_pixels) {
+        return Ok(());
+    }
+    let room = if most < MOST_PIXELS && n_pixels <= MOST_PIXELS { ", which a file of this size can hold" } else { "" };
+    let expected =
+        format!("an image of 1 to {} pixels{room}", grouped(if room.is_empty() { MOST_PIXELS } else { most }));
+    Err(malformed(path, None, expected, format!("a header that says {width}×{height}")))
 }
 
 /// What bytes that are no image look like.
@@ -177,31 +207,4 @@ fn blended(image: &image::RgbaImage) -> (Vec<u8>, bool) {
         rgb.extend(channels.map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8));
     }
     (rgb, was_transparent)
-}
-
-/// Makes sure that a JPEG goes on to its end marker. The decoder fills what is cut off with grey and says nothing.
-fn check_jpeg_end(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
-    const START_OF_IMAGE: u8 = 0xd8;
-    const END_OF_IMAGE: u8 = 0xd9;
-    let cut = || malformed(path, bytes.len() as u64, "a whole JPEG image", "the end of the file");
-    let mut at = 0;
-    loop {
-        // Between segments there may be fill bytes; after the header of a scan there is data up to the next marker that
-        // is no restart and no stuffed zero.
-        let step = bytes.get(at..).unwrap_or_default().windows(2).position(|w| w[0] == 0xff && is_marker(w[1]));
-        at += step.ok_or_else(cut)? + 2;
-        match bytes[at - 1] {
-            END_OF_IMAGE => return Ok(()),
-            START_OF_IMAGE => {}
-            _ => {
-                let length = bytes.get(at..at + 2).ok_or_else(cut)?;
-                at += usize::from(u16::from_be_bytes([length[0], length[1]]));
-            }
-        }
-    }
-}
-
-/// Whether the byte after 0xff makes a marker with meaning: no stuffed zero, no temporary, no restart, no fill byte.
-const fn is_marker(byte: u8) -> bool {
-    !matches!(byte, 0x00 | 0x01 | 0xd0..=0xd7 | 0xff)
 }
