@@ -127,9 +127,15 @@ impl Layout {
         if let Some(folder) = [path, &published].into_iter().find(|folder| holds_set(folder)) {
             return Some(Where::Folder(folder.to_owned()));
         }
-        let is_archive = path.file_name().is_some_and(|name| name == self.archive);
-        let archive = if is_archive { path.to_owned() } else { path.join(self.archive) };
+        let archive = if self.is_archive(path) { path.to_owned() } else { path.join(self.archive) };
         archive.is_file().then_some(Where::Archive(archive))
+    }
+
+    /// Whether a file is an archive by its name; one that says 100 is taken for CIFAR-100.
+    fn is_archive(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let is_tar = [".tar.gz", ".tgz", ".tar"].iter().any(|ending| has_ending(&name, ending));
+        is_tar && path.is_file() && name.contains("100") == (self.n_classes == 100)
     }
 
     /// Whether these names include a file of training and one of test records. One of the two is enough to
@@ -544,6 +550,10 @@ mod tests {
         assert_eq!(splits.provenance.files[0].path, "cifar-10-binary.tar.gz");
         assert_eq!(load(folder.path()).unwrap(), splits);
         assert_eq!(from_archive(&small_archive()).unwrap().train, splits.train);
+        let renamed = folder.path().join("mine.tgz");
+        fs::rename(&archive, &renamed).unwrap();
+        assert_eq!(load(&renamed).unwrap().train, splits.train);
+        assert!(Cifar::at(folder.path()).is_none());
     }
 
     #[test]
