@@ -1,7 +1,5 @@
 //! `shapes` is what its description says, to the byte: see `reference/shapes.py`, which draws it a second time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use bakeoff_core::{Dataset, Labelled, Seed};
 use bakeoff_datasets::shapes::Shapes;
 use sha2::{Digest, Sha256};
