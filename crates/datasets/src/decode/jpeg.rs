@@ -19,9 +19,10 @@ const BYTES_BETWEEN: &str = "[strict-mode]: Extra bytes between headers";
 
 /// The pixels as they are stored, and how they are to be turned.
 pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<(DynamicImage, Orientation), LoadError> {
+    let most = most_pixels(ImageFormat::Jpeg, bytes.len());
     let bytes = &Outline::of(path, bytes)?.without_end(bytes);
-    match attempt(path, bytes, true) {
-        Err(Fault::Decoder(DecodeErrors::FormatStatic(BYTES_BETWEEN))) => attempt(path, bytes, false),
+    match attempt(path, bytes, most, true) {
+        Err(Fault::Decoder(DecodeErrors::FormatStatic(BYTES_BETWEEN))) => attempt(path, bytes, most, false),
         read => read,
     }
     .map_err(|fault| match fault {
@@ -39,14 +40,13 @@ enum Fault {
     Told(LoadError),
 }
 
-fn attempt(path: &Path, bytes: &[u8], is_strict: bool) -> Result<(DynamicImage, Orientation), Fault> {
+fn attempt(path: &Path, bytes: &[u8], most: u64, is_strict: bool) -> Result<(DynamicImage, Orientation), Fault> {
     let options =
         DecoderOptions::default().set_strict_mode(is_strict).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(Fault::Decoder)?;
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    check_size(path, (width as u64, height as u64), most_pixels(ImageFormat::Jpeg, bytes.len()))
-        .map_err(Fault::Told)?;
+    check_size(path, (width as u64, height as u64), most).map_err(Fault::Told)?;
     let is_grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let space = if is_grey { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(space));
@@ -158,7 +158,16 @@ mod tests {
                 text.contains("pixels, which a file of this size can hold, found a header that says 9000×9000"),
                 "{text}"
             );
-            assert!(read(&lying(bytes, 0, 24)).is_err());
+            assert!(read(&lying(bytes.clone(), 0, 24)).is_err());
+            // Measuring and decoding draw the line at the same size, though decoding works on changed bytes.
+            let most = most_pixels(ImageFormat::Jpeg, bytes.len()) / 16;
+            for width in [most as u16, most as u16 + 1] {
+                let lying = lying(bytes.clone(), 16, width);
+                let is_too_large = |text: String| text.contains("which a file of this size can hold");
+                let measured = crate::decode::measure(Path::new("x"), &lying).err().map(|e| e.to_string());
+                assert_eq!(measured.is_some_and(is_too_large), u64::from(width) > most);
+                assert_eq!(read(&lying).err().is_some_and(is_too_large), u64::from(width) > most);
+            }
         }
     }
 
