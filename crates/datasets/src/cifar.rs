@@ -1,7 +1,8 @@
 //! CIFAR-10 and CIFAR-100 in the official binary layout (Krizhevsky 2009): records of a label byte (CIFAR-100: a coarse
 //! and a fine one) and three planes of 32×32 bytes, red, green, blue. Here, and nowhere else, planes become pixels.
 //!
-//! The files are read from their folder or straight out of the official `.tar.gz`, from which nothing is ever written to disk.
+//! The files are read from their folder or straight out of the official `.tar.gz`, from which nothing is ever written
+//! to disk.
 
 use crate::digest::Hashing;
 use crate::idx::{known_places, parse_names, read_names};
@@ -120,7 +121,8 @@ enum Where {
 }
 
 impl Layout {
-    /// The set at a path: a folder with its files, the published folder in it, the published archive in it, or an archive itself.
+    /// The set at a path: a folder with its files, the published folder in it, the published archive in it, or an
+    /// archive itself.
     fn find(&self, path: &Path) -> Option<Where> {
         let published = path.join(self.folder);
         let holds_set = |folder: &Path| files::names(folder).is_ok_and(|names| self.is_complete(&names));
@@ -253,8 +255,8 @@ fn read_archive_file(path: &Path, layout: &'static Layout) -> Result<Set, LoadEr
     Ok(set)
 }
 
-/// Reads a set out of a tar archive of `len` bytes, gzipped or not. Files are known by the last part of their name; nothing is
-/// written anywhere. `path` is for messages only.
+/// Reads a set out of a tar archive of `len` bytes, gzipped or not. Files are known by the last part of their name;
+/// nothing is written anywhere. `path` is for messages only.
 ///
 /// # Errors
 /// [`LoadError::Malformed`] when the archive or a file in it is not what it should be.
@@ -341,7 +343,8 @@ impl Set {
         test || (name == self.layout.names && self.names.is_some()) || self.train.contains_key(name)
     }
 
-    /// Adds a file by its name and content; a file that the layout does not know is passed over. `path` is for messages only.
+    /// Adds a file by its name and content; a file that the layout does not know is passed over. `path` is for messages
+    /// only.
     ///
     /// # Errors
     /// [`LoadError::Malformed`] when it is no file of records or class names.

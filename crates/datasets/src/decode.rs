@@ -1,8 +1,8 @@
 //! One image file to one RGB picture: PNG, JPEG, BMP, WebP and GIF, told apart by their bytes, not by their names.
 //!
-//! What is done on the way, in this order: the first frame of an animation is taken; 16 bits become 8 by rounding v / 257;
-//! transparency is blended on white, (c·a + 255·(255 − a)) / 255, rounded; the EXIF orientation is applied. A picture is grey
-//! when its three channels agree in every pixel. Profiles are ignored: values are those of the file.
+//! What is done on the way, in this order: the first frame of an animation is taken; 16 bits become 8 by rounding v /
+//! 257; transparency is blended on white, (c·a + 255·(255 − a)) / 255, rounded; the EXIF orientation is applied. A
+//! picture is grey when its three channels agree in every pixel. Profiles are ignored: values are those of the file.
 
 mod jpeg;
 
@@ -113,8 +113,8 @@ fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(ImageFormat, impl ImageDeco
     Ok((format, decoder))
 }
 
-/// Pixels that a file of `len` bytes can hold. A PNG has at best eight pixels a byte and deflate makes 1,032 bytes of one;
-/// a JPEG takes a bit at least for 64 pixels. The other formats can say much in few bytes.
+/// Pixels that a file of `len` bytes can hold. A PNG has at best eight pixels a byte and deflate makes 1,032 bytes of
+/// one; a JPEG takes a bit at least for 64 pixels. The other formats can say much in few bytes.
 fn most_pixels(format: ImageFormat, len: usize) -> u64 {
     let a_byte = match format {
         ImageFormat::Png => 8 * 1032,

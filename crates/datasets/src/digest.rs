@@ -15,7 +15,8 @@ const LAYOUT: &[u8] = b"bakeoff splits 1\n";
 /// the same as one read from plain ones.
 ///
 /// Layout: a tag; the number of classes and each name as length and UTF-8; height, width, channels; then for training,
-/// validation (n = 0 where there is none) and test: n, pixels, labels. Numbers are 8 bytes, little-endian; labels are 4.
+/// validation (n = 0 where there is none) and test: n, pixels, labels. Numbers are little-endian, of 8
+/// bytes and for labels of 4.
 pub fn content_hash(splits: &Splits) -> String {
     let mut hash = Sha256::new();
     hash.update(LAYOUT);

@@ -1,7 +1,9 @@
-//! Folders of images: `train/CLASS/*` and `test/CLASS/*`, with `validation/CLASS/*` where there is one; or `CLASS/*` with a seeded,
-//! stratified split. Images of mixed sizes and modes are brought to one; everything that is done is told in the notes.
+//! Folders of images: `train/CLASS/*` and `test/CLASS/*`, with `validation/CLASS/*` where there is one; or `CLASS/*`
+//! with a seeded, stratified split. Images of mixed sizes and modes are brought to one; everything that is done is told
+//! in the notes.
 //!
-//! Classes and files are in the order of the bytes of their names, whatever the system's order and the number of threads.
+//! Classes and files are in the order of the bytes of their names, whatever the system's order and the number of
+//! threads.
 
 mod fit;
 mod listing;

@@ -1,9 +1,10 @@
 //! IDX: the format of MNIST and its relatives. Two zero bytes, a type (0x08: unsigned bytes), the number of dimensions,
-//! each dimension as four bytes big-endian, then the values, row-major. Described on the MNIST page (LeCun, Cortes, Burges 1998).
+//! each dimension as four bytes big-endian, then the values, row-major. Described on the MNIST page (LeCun, Cortes,
+//! Burges 1998).
 //!
-//! Files may be plain or gzipped, whatever their name says. Images are (n, height, width) or (n, height, width, channels)
-//! with 1 or 3 channels. A header is compared with the file's size before memory is taken; a compressed stream is read no
-//! further than one byte past what its header declares.
+//! Files may be plain or gzipped, whatever their name says. Images are (n, height, width) or (n, height, width,
+//! channels) with 1 or 3 channels. A header is compared with the file's size before memory is taken; a compressed
+//! stream is read no further than one byte past what its header declares.
 
 mod folder;
 

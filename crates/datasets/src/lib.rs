@@ -1,9 +1,9 @@
 //! Readers and fetchers of image datasets: bytes of this world in, [`bakeoff_core::Splits`] out.
 //!
 //! [`open`] turns what a user says into a [`bakeoff_core::Dataset`]; loading that reads files. Every reader works on
-//! bytes or streams, so that it can be fuzzed, and tells what is wrong with file, place, expectation and finding. Sizes in headers are
-//! compared with the file before memory is taken. Nothing is written but by [`store::fetch`] and [`preview::save`], each to a temporary name
-//! first.
+//! bytes or streams, so that it can be fuzzed, and tells what is wrong with file, place, expectation and finding. Sizes
+//! in headers are compared with the file before memory is taken. Nothing is written but by [`store::fetch`] and
+//! [`preview::save`], each to a temporary name first.
 
 pub mod catalogue;
 pub mod cifar;

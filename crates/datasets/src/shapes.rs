@@ -9,14 +9,14 @@
 //! | [`Cue::LocalParts`] | pluses, corners | five parts of nine pixels each, anywhere in the image |
 //! | [`Cue::TwoModes`] | one-headed, two-headed | the mean image: an animal with one whole head, left or right, against one with half a head on each side |
 //!
-//! The last pair is the lecture's horse that faces left or right: the mean of the two ways to be one-headed *is* the mean of the
-//! two-headed ones, so no single template can take both ways and leave the others.
+//! The last pair is the lecture's horse that faces left or right: the mean of the two ways to be one-headed *is* the
+//! mean of the two-headed ones, so no single template can take both ways and leave the others.
 //!
 //! Every image also draws its ground, its contrast, its place and noise. Blue and yellow have a color of their own; all
 //! other classes draw theirs from the same three.
 //!
-//! Only integers are used and the random stream is `ChaCha8`'s, so that the same seed gives the same bytes on every machine. An
-//! image depends on the seed, its part and its position alone: a larger set begins with the smaller one.
+//! Only integers are used and the random stream is `ChaCha8`'s, so that the same seed gives the same bytes on every
+//! machine. An image depends on the seed, its part and its position alone: a larger set begins with the smaller one.
 
 use crate::parts;
 use crate::problem;
@@ -166,8 +166,8 @@ impl Dataset for Shapes {
 /// What a color adds to the grey ground, (red, green, blue).
 type Tint = [i32; 3];
 
-/// Blue and yellow. Both have a luma of 30.7 (Rec. 601) and 36.9 (Rec. 709), a greatest channel of 80 and a length of 101, each to
-/// within a rounding: whatever a gradient is taken of, their edges are the same.
+/// Blue and yellow. Both have a luma of 30.7 (Rec. 601) and 36.9 (Rec. 709), a greatest channel of 80 and a length of
+/// 101, each to within a rounding: whatever a gradient is taken of, their edges are the same.
 const OWN_TINTS: [Tint; 2] = [[-32, 53, 80], [39, 48, -80]];
 /// Pink, green and violet: the colors of all other classes.
 const SHARED_TINTS: [Tint; 3] = [[80, 28, 32], [0, 80, 8], [56, 24, 80]];
@@ -203,7 +203,8 @@ fn draw(class_id: usize, dice: &mut Dice) -> Canvas {
 fn draw_figure(canvas: &mut Canvas, figure: Figure, dice: &mut Dice) {
     let (x, y) = (16 + dice.between(-3, 3), 16 + dice.between(-3, 3));
     let n_pixels = dice.between(140, 220) as usize;
-    // A figure is the n pixels of the smallest gauge, so that all figures have exactly as many; the position settles ties.
+    // A figure is the n pixels of the smallest gauge, so that all figures have exactly as many; the position settles
+    // ties.
     let mut order: Vec<(i32, usize)> =
         (0..SIDE * SIDE).map(|i| (figure.gauge((i % SIDE) as i32 - x, (i / SIDE) as i32 - y), i)).collect();
     order.sort_unstable();
@@ -243,8 +244,9 @@ fn draw_parts(canvas: &mut Canvas, part: &[(usize, usize); 9], dice: &mut Dice) 
     }
 }
 
-/// A body with two legs and one whole head, left or right; or with every other row of a head on each side. Over the images
-/// of a class every pixel of a head is there half of the time, in both classes, and all animals have as many pixels.
+/// A body with two legs and one whole head, left or right; or with every other row of a head on each side. Over the
+/// images of a class every pixel of a head is there half of the time, in both classes, and all animals have as many
+/// pixels.
 fn draw_animal(canvas: &mut Canvas, is_one_headed: bool, dice: &mut Dice) {
     let (x, y) = (16 + dice.between(-2, 2), 16 + dice.between(-2, 2));
     let coin = dice.below(2) as i32;
@@ -437,7 +439,8 @@ mod tests {
     #[test]
     fn both_kinds_of_animal_have_the_same_mean() {
         let [one, two] = [8, 9].map(|class_id| mean_figure(class_id, 4000));
-        // A mean of 4,000 coins is off by 0.008 (one standard deviation); the greatest of 2·1,024 by under five of those.
+        // A mean of 4,000 coins is off by 0.008 (one standard deviation); the greatest of 2·1,024 by under five of
+        // those.
         let furthest = one.iter().zip(&two).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(furthest < 0.05, "{furthest}");
     }

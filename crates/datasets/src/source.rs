@@ -21,8 +21,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// A known name stays a name, even where a folder is called so (`./mnist` means the folder); all else is a path if it looks like one or
-    /// is there, else a name.
+    /// A known name stays a name, even where a folder is called so (`./mnist` means the folder); all else is a path if
+    /// it looks like one or is there, else a name.
     pub fn from_name_or_path(text: &str) -> Self {
         let looks_like_path = text.contains(['/', '\\']) || text.starts_with(['.', '~']) || Path::new(text).exists();
         if named(text).is_none() && looks_like_path {
@@ -43,7 +43,8 @@ impl Source {
     /// A name, a path or a table, as an experiment file's `dataset` states it.
     ///
     /// # Errors
-    /// One [`ParamError`] per key that is unknown, missing or out of range; of the key `dataset` when it is neither text nor table.
+    /// One [`ParamError`] per key that is unknown, missing or out of range; of the key `dataset` when it is neither
+    /// text nor table.
     pub fn parse(value: &toml::Value) -> Result<Self, Vec<ParamError>> {
         match value {
             toml::Value::String(text) => Ok(Self::from_name_or_path(text)),
@@ -61,8 +62,8 @@ pub fn check_table(table: &toml::Table) -> Vec<ParamError> {
     FolderOptions::from_table(table).err().unwrap_or_default()
 }
 
-/// Finds the dataset that a source means. Relative paths are looked for below each of `search_roots`, in order (none means the current
-/// folder). Nothing is read but the names of files.
+/// Finds the dataset that a source means. Relative paths are looked for below each of `search_roots`, in order (none
+/// means the current folder). Nothing is read but the names of files.
 ///
 /// # Errors
 /// [`LoadError::Missing`] for a name that is not known and a path that is not there, [`LoadError::Unusable`] for a
@@ -176,7 +177,8 @@ pub(crate) fn local_card(path: &Path, what: &str) -> Card {
     }
 }
 
-/// The folder under which fetched datasets live: `datasets` in `cache` or, without one, in the user's cache folder (XDG).
+/// The folder under which fetched datasets live: `datasets` in `cache` or, without one, in the user's cache folder
+/// (XDG).
 pub fn default_root(cache: Option<&Path>) -> PathBuf {
     let own = || directories::ProjectDirs::from("", "", "bakeoff").map(|dirs| dirs.cache_dir().to_owned());
     // Without a home there is still the current folder.

@@ -1,7 +1,8 @@
 //! Fetching and checking the files of named datasets.
 //!
-//! A file is fetched to `NAME.part`, continued there when a connection breaks (now or in a later call), checked by size and SHA-256, and
-//! only then renamed. What a server says of lengths is not believed: no more is read than the card's size, and the hash decides.
+//! A file is fetched to `NAME.part`, continued there when a connection breaks (now or in a later call), checked by size
+//! and SHA-256, and only then renamed. What a server says of lengths is not believed: no more is read than the card's
+//! size, and the hash decides.
 
 use crate::digest::hash_file;
 use crate::files;

@@ -1,5 +1,6 @@
-//! JPEG, held to its own header: image's reader takes damaged files for whole and fills what is missing with grey, so its decoder
-//! is called here in its strict mode. Bytes between segments, which some cameras leave and which harm nothing, are forgiven.
+//! JPEG, held to its own header: image's reader takes damaged files for whole and fills what is missing with grey, so
+//! its decoder is called here in its strict mode. Bytes between segments, which some cameras leave and which harm
+//! nothing, are forgiven.
 
 use super::{check_size, most_pixels, name_of};
 use crate::problem::malformed;
@@ -104,9 +105,9 @@ impl Outline {
         }
     }
 
-    /// The bytes as they are given to the decoder. Met by the end marker before its last block, it makes up the rest and says
-    /// nothing; met by the end of the bytes, it does say so. So the marker of a plain image, of one scan without restarts,
-    /// is exchanged for a few zeros, which the decoder's reading ahead may use up.
+    /// The bytes as they are given to the decoder. Met by the end marker before its last block, it makes up the rest
+    /// and says nothing; met by the end of the bytes, it does say so. So the marker of a plain image, of one scan
+    /// without restarts, is exchanged for a few zeros, which the decoder's reading ahead may use up.
     fn without_end(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         const READ_AHEAD: [u8; 16] = [0; 16];
         if self.is_progressive || self.has_restarts || self.n_scans != 1 {

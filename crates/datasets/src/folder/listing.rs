@@ -1,7 +1,8 @@
 //! What is in a folder of images: parts, classes and files, before any of them is opened.
 //!
-//! Names that begin with a dot are passed over. A link to a file is followed, and a class or part may be a link to a folder; deeper down, and
-//! where it leads back to a folder that holds it, a link to a folder is not followed, so that no loop is ever entered.
+//! Names that begin with a dot are passed over. A link to a file is followed, and a class or part may be a link to a
+//! folder; deeper down, and where it leads back to a folder that holds it, a link to a folder is not followed, so that
+//! no loop is ever entered.
 
 use crate::problem::{self, counted, unusable};
 use bakeoff_core::LoadError;
@@ -58,7 +59,8 @@ pub(crate) struct Listing {
 /// Lists a folder.
 ///
 /// # Errors
-/// [`LoadError`] when it cannot be read or its classes are no dataset: none, one, an empty one, or others in another part.
+/// [`LoadError`] when it cannot be read or its classes are no dataset: none, one, an empty one, or others in another
+/// part.
 pub(crate) fn list(folder: &Path) -> Result<Listing, LoadError> {
     let mut walk = Walk { root: folder.canonicalize().map_err(|e| problem::io(folder, e))?, ..Walk::default() };
     let top = walk.sub_folders(folder)?;

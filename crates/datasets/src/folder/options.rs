@@ -12,14 +12,15 @@ const GREATEST_SIDE: usize = 4096;
 pub struct FolderOptions {
     /// Where it is. Relative paths are looked for beside the experiment file, then in the current folder.
     pub folder: String,
-    /// (height, width) in pixels that every image gets. Without it: the images' own size when they all have the same and neither
-    /// side is over 64, else 64×64.
+    /// (height, width) in pixels that every image gets. Without it: the images' own size when they all have the same
+    /// and neither side is over 64, else 64×64.
     pub size: Option<(usize, usize)>,
     /// How an image of another size gets there.
     pub fit: Fit,
     /// Channels.
     pub colour: Colour,
-    /// The share of each class that becomes the test part, where the folder has no `train` and `test`. Above 0, below 1.
+    /// The share of each class that becomes the test part, above 0 and below 1. Only where the folder has no `train`
+    /// and `test`.
     pub test_share: Fraction,
     /// What happens with an image that cannot be read.
     pub on_error: OnError,
@@ -31,8 +32,8 @@ pub struct FolderOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// The largest middle piece of the right proportions, resized: what resizing the shorter side and cutting off the ends
-    /// of the longer one gives.
+    /// The largest middle piece of the right proportions, resized: what resizing the shorter side and cutting off the
+    /// ends of the longer one gives.
     #[default]
     Crop,
     /// All of the image, whatever becomes of its proportions.

@@ -1,7 +1,9 @@
-//! Resizing with the triangle filter: every pixel of the result averages what it covers (and half as much again around it) of the
-//! picture, nearer pixels counting more; enlarging interpolates linearly. This is Pillow's `BILINEAR` and image's `Triangle`.
+//! Resizing with the triangle filter: every pixel of the result averages what it covers (and half as much again around
+//! it) of the picture, nearer pixels counting more; enlarging interpolates linearly. This is Pillow's `BILINEAR` and
+//! image's `Triangle`.
 //!
-//! For output position o of n out of m: centre c = (o + ½)·m/n, support s = max(m/n, 1), weight of input i ∝ max(0, 1 − |i + ½ − c| / s).
+//! For output position o of n out of m: centre c = (o + ½)·m/n, support s = max(m/n, 1), and the weight of input i is
+//! proportional to max(0, 1 − |i + ½ − c| / s).
 //!
 //! The rows are summed first, each as one long run of values, which is over twice as fast on photographs as image's own
 //! function. Only sums and products in a fixed order: the same bits on every machine.
@@ -17,7 +19,8 @@ pub(crate) struct Piece {
     pub(crate) width: usize,
 }
 
-/// A piece of an RGB picture of rows of `row_pixels` pixels, resized to (height, width), both at least 1: (height, width, 3).
+/// A piece of an RGB picture of rows of `row_pixels` pixels, resized to (height, width), both at least 1: (height,
+/// width, 3).
 ///
 /// # Panics
 /// When the piece does not lie in the picture.

@@ -4,8 +4,8 @@ use crate::problem::counted;
 use bakeoff_core::Seed;
 use rand::RngCore;
 
-/// Which of `n` images of a class are test images: a share of them, rounded, but at least one and not all. The draw depends on the
-/// seed and the class's name alone, so that another class more or less does not change it.
+/// Which of `n` images of a class are test images: a share of them, rounded, but at least one and not all. The draw
+/// depends on the seed and the class's name alone, so that another class more or less does not change it.
 ///
 /// # Errors
 /// What is wrong, when there are fewer than two images.
