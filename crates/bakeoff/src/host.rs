@@ -125,8 +125,9 @@ mod tests {
         let host = ThisHost::with_threads(1);
         host.reset_peak();
         let before = host.peak_rss_mb();
-        let block = vec![1u8; 64 << 20];
-        assert!(host.peak_rss_mb() - before > 60.0, "{before} then {}", host.peak_rss_mb());
+        // Half is asked: the kernel counts pages in batches, and the tests beside this one give memory back meanwhile.
+        let block = vec![1u8; 128 << 20];
+        assert!(host.peak_rss_mb() - before > 64.0, "{before} then {}", host.peak_rss_mb());
         drop(std::hint::black_box(block));
         assert!(host.memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
         assert!(host.cpu().0 >= 0.0 && host.record().cores >= 1);
