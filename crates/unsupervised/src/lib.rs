@@ -1,0 +1,1 @@
+//! What is learned from vectors without labels: clusters, mixtures, principal components, codes.
