@@ -14,7 +14,7 @@ fn classifiers(c: &mut Criterion) {
     let (x, y) = rows(n, d, 10, Seed(1));
     for entry in catalogues() {
         let classifier = (entry.parse)(&toml::Table::new()).expect("defaults are valid");
-        let fit = || classifier.fit(x.view(), &y, Seed(2), &mut |_| ControlFlow::Continue(())).expect("rows it takes");
+        let fit = || classifier.fit(&x, &y, Seed(2), &mut |_| ControlFlow::Continue(())).expect("rows it takes");
         let model = fit().model;
         let predicted = argmax_rows(model.scores(x.view()).view());
         let right = predicted.iter().zip(y.as_slice()).filter(|(a, b)| a == b).count();

@@ -37,7 +37,7 @@ fn accuracy(extractor: &dyn Extractor, classifier: &dyn Classifier, cue: Cue) ->
     let mut x = encode(&*encoder, train.images().view());
     let scaler = Scaler::fit(Scaling::Standard, x.view());
     scaler.apply(x.view_mut());
-    let model = classifier.fit(x.view(), train.labels(), Seed(2), &mut |_| ControlFlow::Continue(())).unwrap().model;
+    let model = classifier.fit(&x, train.labels(), Seed(2), &mut |_| ControlFlow::Continue(())).unwrap().model;
     let mut x = encode(&*encoder, test.images().view());
     scaler.apply(x.view_mut());
     let right =

@@ -1,6 +1,7 @@
 //! Classifiers: what is learned from labelled rows, and what then scores rows.
 
 use crate::labels::Labels;
+use crate::rows::Rows;
 use crate::seed::Seed;
 use ndarray::{Array1, Array2, ArrayView2};
 use std::ops::ControlFlow;
@@ -22,7 +23,8 @@ pub type OnEpoch<'a> = dyn FnMut(Epoch) -> ControlFlow<()> + 'a;
 
 /// A way to learn from labelled rows, before it has seen any.
 pub trait Classifier: Send + Sync {
-    /// Learns from rows `x` (n, d), finite, with their labels (n).
+    /// Learns from rows `x` (n, d), finite, with their labels (n). It reads them in blocks, or refuses rows that do not
+    /// lie in memory.
     ///
     /// # Errors
     /// [`FitError::Refused`] when the rows or labels are of a kind it does not take, [`FitError::NonFinite`] when it
@@ -30,13 +32,7 @@ pub trait Classifier: Send + Sync {
     ///
     /// # Panics
     /// When `x` and `y` have different lengths.
-    fn fit(
-        &self,
-        x: ArrayView2<'_, f32>,
-        y: &Labels,
-        seed: Seed,
-        on_epoch: &mut OnEpoch<'_>,
-    ) -> Result<Fitted, FitError>;
+    fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError>;
 
     /// Whether the result does not depend on the seed.
     fn is_deterministic(&self) -> bool {
@@ -97,24 +93,25 @@ impl FitError {
 }
 
 /// The checks that every classifier makes first: rows and labels that fit each other, at least two classes with
-/// rows, finite numbers.
+/// rows, finite numbers (of rows in memory; others are checked by who makes them).
 ///
 /// # Errors
 /// [`FitError::Refused`] with the reason.
 ///
 /// # Panics
 /// When `x` and `y` have different lengths.
-pub fn check_rows(x: ArrayView2<'_, f32>, y: &Labels) -> Result<(), FitError> {
-    assert_eq!(x.nrows(), y.len(), "rows and labels");
+pub fn check_rows(x: &dyn Rows, y: &Labels) -> Result<(), FitError> {
+    assert_eq!(x.n_rows(), y.len(), "rows and labels");
     let present = y.counts().iter().filter(|&&count| count > 0).count();
     if present < 2 {
         return Err(FitError::refused(format!("training needs rows of at least two classes, found {present}")));
     }
-    if x.ncols() == 0 {
+    if x.dim() == 0 {
         return Err(FitError::refused("the rows have no columns"));
     }
     // A sum is not finite when one term is not, and costs one pass at memory speed.
-    for (i, row) in x.outer_iter().enumerate() {
+    let dense = x.dense();
+    for (i, row) in dense.iter().flat_map(|x| x.outer_iter()).enumerate() {
         if !row.iter().fold(0.0f32, |acc, v| acc + v * 0.0).is_finite() {
             return Err(FitError::refused(format!("row {i} holds a value that is not finite")));
         }
@@ -156,9 +153,9 @@ mod tests {
         let two = Labels::new(array![0, 1], 2).unwrap();
         let reason = |r: Result<(), FitError>| r.unwrap_err().to_string();
         let x = array![[0.0f32], [1.0]];
-        assert!(reason(check_rows(x.view(), &one_class)).contains("at least two classes, found 1"));
-        assert!(reason(check_rows(array![[0.0], [f32::NAN]].view(), &two)).contains("row 1"));
-        assert!(reason(check_rows(array![[f32::INFINITY], [0.0]].view(), &two)).contains("row 0"));
-        assert!(check_rows(array![[f32::MAX], [f32::MAX]].view(), &two).is_ok());
+        assert!(reason(check_rows(&x, &one_class)).contains("at least two classes, found 1"));
+        assert!(reason(check_rows(&array![[0.0], [f32::NAN]], &two)).contains("row 1"));
+        assert!(reason(check_rows(&array![[f32::INFINITY], [0.0]], &two)).contains("row 0"));
+        assert!(check_rows(&array![[f32::MAX], [f32::MAX]], &two).is_ok());
     }
 }

@@ -41,4 +41,8 @@ impl Encoder for Joined {
     fn model_bytes(&self) -> usize {
         self.0.iter().map(|part| part.model_bytes()).sum()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.0.iter().flat_map(|part| part.notes()).collect()
+    }
 }

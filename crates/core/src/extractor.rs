@@ -36,6 +36,12 @@ pub trait Encoder: Send + Sync {
     fn model_bytes(&self) -> usize {
         0
     }
+
+    /// What a reader of the result should know of these images in particular, as sentences: that they are too small for
+    /// as many descriptors as the source takes, say.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Why features could not be fitted.
@@ -57,8 +63,11 @@ impl ExtractError {
     }
 }
 
-/// Images a worker encodes at a time: small enough to balance two cores, large enough to amortise a call.
-const BLOCK: usize = 64;
+/// Images a worker encodes at a time: small enough to balance two cores, large enough to amortise a call. Few images
+/// are cut finer, since each may be much work; how they are cut changes no bit of a row.
+fn images_a_call(n: usize) -> usize {
+    n.div_ceil(4 * rayon::current_num_threads()).clamp(1, 64)
+}
 
 /// Encodes all images on rayon's current pool into a new (n, d) matrix; the same bits on any number of threads.
 pub fn encode(encoder: &dyn Encoder, images: ImagesView<'_>) -> Array2<f32> {
@@ -66,8 +75,9 @@ pub fn encode(encoder: &dyn Encoder, images: ImagesView<'_>) -> Array2<f32> {
     if encoder.dim() == 0 {
         return out;
     }
-    out.axis_chunks_iter_mut(Axis(0), BLOCK).into_par_iter().enumerate().for_each(|(block, rows)| {
-        let start = block * BLOCK;
+    let a_call = images_a_call(images.len());
+    out.axis_chunks_iter_mut(Axis(0), a_call).into_par_iter().enumerate().for_each(|(block, rows)| {
+        let start = block * a_call;
         encoder.encode_into(images.range(start, start + rows.nrows()), rows);
     });
     out

@@ -12,6 +12,7 @@ pub mod images;
 pub mod labels;
 pub mod linfa_door;
 pub mod params;
+pub mod rows;
 pub mod seed;
 
 pub use catalogue::{Entry, ParamError, Recipe};
@@ -21,4 +22,5 @@ pub use dataset::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, Re
 pub use extractor::{Encoder, ExtractError, Extractor, encode};
 pub use images::{Images, ImagesView, ShapeError};
 pub use labels::{LabelError, Labels};
+pub use rows::Rows;
 pub use seed::Seed;

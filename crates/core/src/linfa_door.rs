@@ -3,7 +3,7 @@
 //! ```
 //! use bakeoff_core::linfa_door::{Door, FittedDoor};
 //! use linfa::traits::{Fit, Predict};
-//! # use bakeoff_core::{Classifier, Fitted, FitError, Labels, Model, OnEpoch, Seed};
+//! # use bakeoff_core::{Classifier, Fitted, FitError, Labels, Model, OnEpoch, Rows, Seed};
 //! # use ndarray::{Array2, ArrayView2, array};
 //! # struct Sign;
 //! # impl Model for Sign {
@@ -11,7 +11,7 @@
 //! #     fn model_bytes(&self) -> usize { 0 }
 //! # }
 //! # impl Classifier for Sign {
-//! #     fn fit(&self, _: ArrayView2<'_, f32>, _: &Labels, _: Seed, _: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+//! #     fn fit(&self, _: &dyn Rows, _: &Labels, _: Seed, _: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
 //! #         Ok(Fitted { model: Box::new(Sign), epochs: 1, converged: true })
 //! #     }
 //! # }
@@ -64,7 +64,7 @@ impl<D: Data<Elem = f32>, T: AsSingleTargets<Elem = usize>> Fit<ArrayBase<D, Ix2
         let n_classes = ids.iter().max().map_or(0, |&greatest| greatest + 1);
         let labels = Labels::new(ids, n_classes)?;
         let rows = dataset.records().view();
-        let fitted = self.classifier.fit(rows, &labels, self.seed, &mut |_| ControlFlow::Continue(()))?;
+        let fitted = self.classifier.fit(&rows, &labels, self.seed, &mut |_| ControlFlow::Continue(()))?;
         Ok(FittedDoor(fitted.model))
     }
 }

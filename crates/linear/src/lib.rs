@@ -1,13 +1,15 @@
 //! Linear classifiers s = W x + b (the lecture's A1): softmax and support vector machines.
 
 mod machine;
+mod objective;
 mod precondition;
 pub mod softmax;
 pub mod svm;
 
 use bakeoff_core::{Classifier, Entry};
 
-pub use machine::{LinearModel, Objective, Solver};
+pub use machine::{LinearModel, Solver};
+pub use objective::{Objective, Source};
 pub use softmax::Softmax;
 pub use svm::{Svm, SvmLoss};
 

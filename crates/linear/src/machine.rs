@@ -1,13 +1,13 @@
-//! What all linear classifiers share: the objective over rows, the two solvers, the model.
+//! What all linear classifiers share: the settings, the two solvers, the model.
 
+use crate::objective::{Objective, Source};
 use crate::precondition::Preconditioner;
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Epoch, FitError, Fitted, Labels, Model, OnEpoch, Seed};
-use bakeoff_numeric::optim::{penalty, shuffle};
-use bakeoff_numeric::{Lbfgs, Loss, Schedule, Sgd, matmul_add_here, matmul_here, score_rows};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, NdFloat, s};
-use rayon::prelude::*;
+use bakeoff_core::{Epoch, FitError, Fitted, Labels, Model, OnEpoch, Rows, Seed};
+use bakeoff_numeric::optim::shuffle;
+use bakeoff_numeric::{Lbfgs, Loss, Schedule, Sgd, matmul_here, score_rows};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -74,7 +74,7 @@ impl Training {
 
     pub(crate) fn fit(
         &self,
-        x: ArrayView2<'_, f32>,
+        x: &dyn Rows,
         y: &Labels,
         seed: Seed,
         on_epoch: &mut OnEpoch<'_>,
@@ -87,9 +87,9 @@ impl Training {
         if self.uses_sgd() { self.by_sgd(x, y, seed, on_epoch) } else { self.by_lbfgs(x, y, on_epoch) }
     }
 
-    fn by_lbfgs(&self, x: ArrayView2<'_, f32>, y: &Labels, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+    fn by_lbfgs(&self, x: &dyn Rows, y: &Labels, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         let (loss, l2, k) = (self.loss, self.l2.get(), y.n_classes());
-        let objective = Objective { loss, l2, x: x.view(), y: y.as_slice(), n_classes: k };
+        let objective = Objective { loss, l2, x: Source::of(x), y: y.as_slice(), n_classes: k };
         let n = objective.n_parameters();
         if n > MOST_LBFGS_PARAMETERS {
             let reason =
@@ -120,18 +120,18 @@ impl Training {
 
     fn by_sgd(
         &self,
-        x: ArrayView2<'_, f32>,
+        x: &dyn Rows,
         y: &Labels,
         seed: Seed,
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Fitted, FitError> {
         let Self { learning_rate, momentum, l2, l1, schedule, .. } = *self;
         let sgd = Sgd { learning_rate, momentum, l2, l1, schedule };
-        let mut descent = Descent::new(self.loss, sgd, y.n_classes(), x.ncols());
-        let (of, batch) = (self.epochs.get(), self.batch.get().min(x.nrows()));
-        let steps = x.nrows().div_ceil(batch);
+        let (n, of, batch) = (x.n_rows(), self.epochs.get(), self.batch.get().min(x.n_rows()));
+        let mut descent = Descent::new(self.loss, sgd, y.n_classes(), x.dim(), batch);
+        let steps = n.div_ceil(batch);
         let mut rng = seed.derive("sgd").rng();
-        let mut order: Vec<usize> = (0..x.nrows()).collect();
+        let mut order: Vec<usize> = (0..n).collect();
         for epoch in 1..=of {
             shuffle(&mut order, &mut rng);
             let mut sum = 0.0;
@@ -143,7 +143,7 @@ impl Training {
                 }
                 sum += loss;
             }
-            let loss = sum / x.nrows() as f64 + descent.penalty();
+            let loss = sum / n as f64 + descent.penalty();
             if !loss.is_finite() {
                 return Err(FitError::NonFinite { epoch, step: steps, loss });
             }
@@ -164,25 +164,28 @@ struct Descent {
     sgd: Sgd,
     model: LinearModel,
     velocity: LinearModel,
+    /// The rows of a step.
+    rows: Array2<f32>,
 }
 
 impl Descent {
-    fn new(loss: Loss, sgd: Sgd, k: usize, d: usize) -> Self {
+    fn new(loss: Loss, sgd: Sgd, k: usize, d: usize, batch: usize) -> Self {
         let zero = || LinearModel { w: Array2::zeros((k, d)), b: Array1::zeros(k) };
-        Self { loss, sgd, model: zero(), velocity: zero() }
+        Self { loss, sgd, model: zero(), velocity: zero(), rows: Array2::zeros((batch, d)) }
     }
 
     /// One step on these rows; their summed loss before it.
-    fn step(&mut self, x: ArrayView2<'_, f32>, y: &[usize], rows: &[usize], factor: f64) -> f64 {
-        let x = x.select(Axis(0), rows);
+    fn step(&mut self, x: &dyn Rows, y: &[usize], rows: &[usize], factor: f64) -> f64 {
+        x.read_into(rows, self.rows.slice_mut(s![..rows.len(), ..]));
+        let x = self.rows.slice(s![..rows.len(), ..]);
         let classes: Vec<usize> = rows.iter().map(|&i| y[i]).collect();
         let mut scores = Array2::zeros((rows.len(), self.model.b.len()));
-        matmul_here(x.view(), self.model.w.t(), scores.view_mut());
+        matmul_here(x, self.model.w.t(), scores.view_mut());
         scores += &self.model.b;
         let loss = self.loss.into_gradient(scores.view_mut(), &classes);
         scores /= rows.len() as f32;
         let mut gradient = Array2::zeros(self.model.w.dim());
-        matmul_here(scores.t(), x.view(), gradient.view_mut());
+        matmul_here(scores.t(), x, gradient.view_mut());
         let bias_gradient = scores.sum_axis(Axis(0));
         let (model, velocity) = (&mut self.model, &mut self.velocity);
         self.sgd.update(slice_mut(&mut model.w), slice_mut(&mut velocity.w), slice(&gradient), factor, true);
@@ -201,89 +204,6 @@ fn slice<D: ndarray::Dimension>(array: &ndarray::Array<f32, D>) -> &[f32] {
 
 fn slice_mut<D: ndarray::Dimension>(array: &mut ndarray::Array<f32, D>) -> &mut [f32] {
     array.as_slice_mut().expect("made in standard layout")
-}
-
-/// The smooth objective (1/n) Σ L_i + λ₂ Σ W² over rows x (n, d); parameters are W (k, d) row-major, then b (k).
-pub struct Objective<'a, T> {
-    /// The loss of a row.
-    pub loss: Loss,
-    /// λ₂.
-    pub l2: f64,
-    /// Rows (n, d).
-    pub x: ArrayView2<'a, T>,
-    /// Classes (n).
-    pub y: &'a [usize],
-    /// k.
-    pub n_classes: usize,
-}
-
-/// Rows whose gradient is summed in the precision of the data before it joins the f64 sum: the order of additions is
-/// fixed by this and not by threads.
-const CHUNK: usize = 4096;
-/// Rows that are scored and multiplied back while they are in the cache.
-const TILE: usize = 128;
-
-impl<T: NdFloat> Objective<'_, T> {
-    /// k · d + k.
-    pub fn n_parameters(&self) -> usize {
-        self.n_classes * (self.x.ncols() + 1)
-    }
-
-    /// W (k, d) and b (k) of parameters.
-    ///
-    /// # Panics
-    /// When there are fewer than [`Self::n_parameters`].
-    pub fn unpack<U: NdFloat>(&self, parameters: &[f64]) -> (Array2<U>, Array1<U>) {
-        let (k, d) = (self.n_classes, self.x.ncols());
-        let number = |&value: &f64| U::from(value).unwrap_or_else(U::nan);
-        let w = Array2::from_shape_fn((k, d), |(i, j)| number(&parameters[i * d + j]));
-        (w, parameters[k * d..].iter().map(number).collect())
-    }
-
-    /// The value, and into `gradient` its derivatives. Each tile of rows is read once for both products.
-    ///
-    /// # Panics
-    /// When the slices have another length than [`Self::n_parameters`].
-    pub fn value_and_gradient(&self, parameters: &[f64], gradient: &mut [f64]) -> f64 {
-        let (k, d) = (self.n_classes, self.x.ncols());
-        let (w, b) = self.unpack::<T>(parameters);
-        let rows = self.x.axis_chunks_iter(Axis(0), CHUNK).into_par_iter().zip(self.y.par_chunks(CHUNK));
-        let parts: Vec<Part<T>> = rows.map(|(x, y)| self.part(x, y, w.view(), b.view())).collect();
-        gradient.fill(0.0);
-        let (gradient_w, gradient_b) = gradient.split_at_mut(k * d);
-        let mut loss = 0.0;
-        for part in &parts {
-            loss += part.loss;
-            let as_f64 = |value: &T| value.to_f64().unwrap_or(f64::NAN);
-            gradient_w.iter_mut().zip(&part.w).for_each(|(sum, value)| *sum += as_f64(value));
-            gradient_b.iter_mut().zip(&part.b).for_each(|(sum, value)| *sum += as_f64(value));
-        }
-        let n = self.y.len() as f64;
-        gradient.iter_mut().for_each(|g| *g /= n);
-        let w = &parameters[..k * d];
-        gradient.iter_mut().zip(w).for_each(|(g, w)| *g += 2.0 * self.l2 * w);
-        loss / n + penalty(self.l2, 0.0, w)
-    }
-
-    fn part(&self, x: ArrayView2<'_, T>, y: &[usize], w: ArrayView2<'_, T>, b: ArrayView1<'_, T>) -> Part<T> {
-        let mut part = Part { loss: 0.0, w: Array2::zeros(w.dim()), b: Array1::zeros(b.len()) };
-        let mut scores = Array2::zeros((TILE, b.len()));
-        for (x, y) in x.axis_chunks_iter(Axis(0), TILE).zip(y.chunks(TILE)) {
-            let mut scores = scores.slice_mut(s![..y.len(), ..]);
-            matmul_here(x, w.t(), scores.view_mut());
-            scores += &b;
-            part.loss += self.loss.into_gradient(scores.view_mut(), y);
-            matmul_add_here(scores.t(), x, part.w.view_mut());
-            part.b += &scores.sum_axis(Axis(0));
-        }
-        part
-    }
-}
-
-struct Part<T> {
-    loss: f64,
-    w: Array2<T>,
-    b: Array1<T>,
 }
 
 /// s = W x + b.
@@ -312,28 +232,11 @@ impl Model for LinearModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bakeoff_numeric::gradcheck::worst_relative_error;
     use ndarray::array;
     use std::ops::ControlFlow;
 
     fn rows(n: usize, d: usize) -> Array2<f32> {
         Array2::from_shape_fn((n, d), |(i, j)| ((i * 31 + j * 17 + i * j) % 23) as f32 * 0.1 - 1.0)
-    }
-
-    #[test]
-    fn gradients_match_central_differences_in_f64() {
-        // More rows than a tile, a number that no block divides.
-        let x = rows(150, 3).mapv(f64::from);
-        let y: Vec<usize> = (0..150).map(|i| i * 7 % 4).collect();
-        for loss in [Loss::Softmax, Loss::SquaredHinge] {
-            let objective = Objective { loss, l2: 0.3, x: x.view(), y: &y, n_classes: 4 };
-            let at: Vec<f64> = (0..objective.n_parameters()).map(|i| (i * 5 % 7) as f64 * 0.2 - 0.5).collect();
-            let mut gradient = vec![0.0; at.len()];
-            objective.value_and_gradient(&at, &mut gradient);
-            let value = |p: &[f64]| objective.value_and_gradient(p, &mut vec![0.0; p.len()]);
-            let error = worst_relative_error(value, &at, &gradient);
-            assert!(error < 1e-6, "{loss:?}: {error}");
-        }
     }
 
     #[test]
@@ -357,7 +260,7 @@ mod tests {
                 last[i] = e.loss;
                 ControlFlow::Continue(())
             };
-            let fitted = training.fit(x.view(), &y, Seed(1), &mut keep).unwrap();
+            let fitted = training.fit(&x, &y, Seed(1), &mut keep).unwrap();
             assert!(fitted.converged);
         }
         assert!((last[0] - last[1]).abs() < 1e-3 * last[0], "{last:?}");
@@ -372,7 +275,7 @@ mod tests {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     training
-                        .fit(x.view(), &y, Seed(5), &mut |_| ControlFlow::Continue(()))
+                        .fit(&x, &y, Seed(5), &mut |_| ControlFlow::Continue(()))
                         .unwrap()
                         .model
                         .scores(x.view())
@@ -387,7 +290,7 @@ mod tests {
         let y = Labels::new(array![0, 1, 0, 1], 2).unwrap();
         let x = rows(4, 2);
         let fit =
-            |training: Training| training.fit(x.view(), &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
+            |training: Training| training.fit(&x, &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
         let corner = Training { l1: NonNegative::literal(0.1), solver: Solver::Lbfgs, ..Training::DEFAULT };
         assert!(fit(corner).to_string().contains("smooth"));
         let wild = Training {

@@ -5,6 +5,7 @@
 //! objective has about the unit matrix for its Hessian. L-BFGS then needs tens of iterations where it needs hundreds
 //! to thousands on correlated features such as pixels.
 
+use bakeoff_core::Rows;
 use bakeoff_numeric::{Loss, inverse_cholesky, matmul};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
 
@@ -23,8 +24,8 @@ const CHUNK: usize = 2048;
 
 impl Preconditioner {
     /// Of rows x (n, d), evenly spread.
-    pub(crate) fn of(x: ArrayView2<'_, f32>, loss: Loss, n_classes: usize, l2: f64) -> Self {
-        let d = x.ncols();
+    pub(crate) fn of(x: &dyn Rows, loss: Loss, n_classes: usize, l2: f64) -> Self {
+        let d = x.dim();
         if d > MOST_COLUMNS {
             return Self { inverse: None };
         }
@@ -77,23 +78,24 @@ fn times(input: &[f64], matrix: ArrayView2<'_, f64>, out: &mut [f64]) {
 }
 
 /// X̃ᵀX̃ / n of evenly spread rows, (d + 1, d + 1): products in f32, their sum in f64.
-fn second_moment(x: ArrayView2<'_, f32>) -> Array2<f64> {
-    let d = x.ncols();
-    let step = (x.nrows() / (ROWS_A_COLUMN * d).max(2 * CHUNK)).max(1);
-    let rows = x.slice(s![..;step as isize, ..]);
+fn second_moment(x: &dyn Rows) -> Array2<f64> {
+    let d = x.dim();
+    let step = (x.n_rows() / (ROWS_A_COLUMN * d).max(2 * CHUNK)).max(1);
+    let rows: Vec<usize> = (0..x.n_rows()).step_by(step).collect();
+    let mut buffer = Array2::zeros((CHUNK.min(rows.len()), d));
     let mut sum = Array2::zeros((d + 1, d + 1));
     let mut means = Array1::<f64>::zeros(d);
     let mut product = Array2::zeros((d, d));
-    for chunk in rows.axis_chunks_iter(Axis(0), CHUNK) {
-        // A copy without the stride between rows is read at full speed.
-        let chunk = chunk.as_standard_layout();
+    for positions in rows.chunks(CHUNK) {
+        let mut chunk = buffer.slice_mut(s![..positions.len(), ..]);
+        x.read_into(positions, chunk.view_mut());
         matmul(chunk.t(), chunk.view(), product.view_mut());
         add(sum.slice_mut(s![..d, ..d]), &product);
         means += &chunk.map_axis(Axis(0), |column| column.iter().map(|&v| f64::from(v)).sum::<f64>());
     }
     sum.slice_mut(s![d, ..d]).assign(&means);
     sum.slice_mut(s![..d, d]).assign(&means);
-    let n = rows.nrows() as f64;
+    let n = rows.len() as f64;
     sum[[d, d]] = n;
     sum / n
 }
@@ -111,9 +113,9 @@ mod tests {
     fn the_moment_is_whitened_and_gradients_follow() {
         let x =
             Array2::from_shape_fn((300, 6), |(i, j)| ((i * 31 + j * 17 + i * j) % 23) as f32 * 0.1 * (j + 1) as f32);
-        let p = Preconditioner::of(x.view(), Loss::SquaredHinge, 3, 0.0);
+        let p = Preconditioner::of(&x, Loss::SquaredHinge, 3, 0.0);
         let m = p.inverse.as_ref().unwrap();
-        let white = m.dot(&second_moment(x.view())).dot(&m.t());
+        let white = m.dot(&second_moment(&x)).dot(&m.t());
         assert!((white - Array2::<f64>::eye(7)).iter().all(|e| e.abs() < 1e-2));
         // <gradient, parameters(v)> = <gradient_v, v> for the adjoint map.
         let (v, g): (Vec<f64>, Vec<f64>) = (0..21).map(|i| ((i * 5 % 7) as f64 - 3.0, (i * 3 % 11) as f64)).unzip();

@@ -10,9 +10,8 @@
 
 use crate::machine::{Solver, Training};
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Classifier, FitError, Fitted, Labels, OnEpoch, Recipe, Seed};
+use bakeoff_core::{Classifier, FitError, Fitted, Labels, OnEpoch, Recipe, Rows, Seed};
 use bakeoff_numeric::{Loss, Schedule};
-use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -97,7 +96,7 @@ impl Svm {
 impl Classifier for Svm {
     fn fit(
         &self,
-        x: ArrayView2<'_, f32>,
+        x: &dyn Rows,
         y: &Labels,
         seed: Seed,
         on_epoch: &mut OnEpoch<'_>,

@@ -35,7 +35,7 @@ fn classifiers() -> [Box<dyn Classifier>; 2] {
 
 fn scores(classifier: &dyn Classifier, x: &Array2<f32>, ids: &[usize]) -> Array2<f32> {
     let labels = Labels::new(ids.to_vec().into(), CLASSES).unwrap();
-    let fitted = classifier.fit(x.view(), &labels, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap();
+    let fitted = classifier.fit(x, &labels, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap();
     fitted.model.scores(x.view())
 }
 

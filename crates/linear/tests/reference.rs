@@ -4,7 +4,7 @@
 
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{Classifier, Labels, Seed, argmax_rows};
-use bakeoff_linear::{Objective, Softmax, Solver, Svm, SvmLoss};
+use bakeoff_linear::{Objective, Softmax, Solver, Source, Svm, SvmLoss};
 use bakeoff_numeric::{Lbfgs, Loss, Schedule};
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 use serde_json::Value;
@@ -143,7 +143,7 @@ impl Like {
     }
 
     fn fit(&self, case: &Value, x: ArrayView2<'_, f32>, y: &Labels) -> Weights {
-        let fitted = self.classifier(case).fit(x, y, Seed(3), &mut |_| ControlFlow::Continue(())).unwrap();
+        let fitted = self.classifier(case).fit(&x, y, Seed(3), &mut |_| ControlFlow::Continue(())).unwrap();
         Weights::of_model(&*fitted.model)
     }
 }
@@ -156,7 +156,7 @@ fn lbfgs_in_f64_finds_the_optima_of_newton_and_scikit_learn() {
     for (name, loss) in [("softmax", Loss::Softmax), ("one_vs_all_squared", Loss::SquaredHinge)] {
         for case in cases(&reference["optima"], |case| is(case, name, "l2")) {
             let l2 = number(&case["strength"]);
-            let objective = Objective { loss, l2, x: x.view(), y: y.as_slice(), n_classes: 4 };
+            let objective = Objective { loss, l2, x: Source::Dense(x.view()), y: y.as_slice(), n_classes: 4 };
             let mut parameters = vec![0.0; objective.n_parameters()];
             let solver = Lbfgs { max_iterations: 5000, tolerance: 1e-8, memory: 10 };
             let value = |p: &[f64], g: &mut [f64]| objective.value_and_gradient(p, g);

@@ -4,7 +4,7 @@ use crate::activation::{Activation, ActivationName};
 use crate::network::{Initialisation, Network};
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Seed};
+use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Rows, Seed};
 use bakeoff_numeric::optim::shuffle;
 use bakeoff_numeric::{Loss, Schedule, Sgd, score_rows};
 use ndarray::{Array2, ArrayView2, s};
@@ -117,20 +117,20 @@ impl Mlp {
 impl Classifier for Mlp {
     fn fit(
         &self,
-        x: ArrayView2<'_, f32>,
+        x: &dyn Rows,
         y: &Labels,
         seed: Seed,
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Fitted, FitError> {
         check_rows(x, y)?;
-        let widths = self.widths(x.ncols(), y.n_classes())?;
+        let widths = self.widths(x.dim(), y.n_classes())?;
         let network = Network::new(&widths, self.activation(), self.initialisation, seed.derive("initialisation"));
         let loss = match self.loss {
             MlpLoss::Softmax => Loss::Softmax,
             MlpLoss::Svm => Loss::WestonWatkins,
         };
-        let mut descent = Descent::new(network, self.sgd(), loss, self.batch.get().min(x.nrows()), x.ncols());
-        let (of, n) = (self.epochs.get(), x.nrows());
+        let mut descent = Descent::new(network, self.sgd(), loss, self.batch.get().min(x.n_rows()), x.dim());
+        let (of, n) = (self.epochs.get(), x.n_rows());
         let mut rng = seed.derive("order").rng();
         let mut order: Vec<usize> = (0..n).collect();
         for epoch in 1..=of {
@@ -173,7 +173,7 @@ impl Descent {
     /// One pass over the rows in this order; the summed loss.
     fn epoch(
         &mut self,
-        x: ArrayView2<'_, f32>,
+        x: &dyn Rows,
         y: &[usize],
         order: &[usize],
         epoch: usize,
@@ -193,12 +193,10 @@ impl Descent {
         Ok(sum)
     }
 
-    fn step(&mut self, x: ArrayView2<'_, f32>, y: &[usize], positions: &[usize], factor: f64) -> f64 {
+    fn step(&mut self, x: &dyn Rows, y: &[usize], positions: &[usize], factor: f64) -> f64 {
         self.classes.clear();
         self.classes.extend(positions.iter().map(|&i| y[i]));
-        for (mut row, &i) in self.rows.outer_iter_mut().zip(positions) {
-            row.assign(&x.row(i));
-        }
+        x.read_into(positions, self.rows.slice_mut(s![..positions.len(), ..]));
         let rows = self.rows.slice(s![..positions.len(), ..]);
         let loss = self.network.loss_and_gradient(rows, &self.classes, self.loss, &mut self.work);
         let layers = self.network.layers.iter_mut().zip(&mut self.velocity.layers).zip(&self.work.gradient);
@@ -252,7 +250,7 @@ mod tests {
 
     fn accuracy(mlp: &Mlp) -> f64 {
         let (x, y) = exclusive_or();
-        let fitted = mlp.fit(x.view(), &y, Seed(1), &mut |_| ControlFlow::Continue(())).unwrap();
+        let fitted = mlp.fit(&x, &y, Seed(1), &mut |_| ControlFlow::Continue(())).unwrap();
         let right =
             argmax_rows(fitted.model.scores(x.view()).view()).iter().zip(y.ids()).filter(|(a, b)| a == b).count();
         right as f64 / 200.0
@@ -280,7 +278,7 @@ mod tests {
         let scores = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                mlp.fit(x.view(), &y, Seed(1), &mut |_| ControlFlow::Continue(())).unwrap().model.scores(x.view())
+                mlp.fit(&x, &y, Seed(1), &mut |_| ControlFlow::Continue(())).unwrap().model.scores(x.view())
             })
         };
         assert_eq!(scores(1), scores(2));
@@ -289,7 +287,7 @@ mod tests {
     #[test]
     fn divergence_and_absurd_sizes_are_told() {
         let (x, y) = exclusive_or();
-        let fit = |mlp: Mlp| mlp.fit(x.view(), &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
+        let fit = |mlp: Mlp| mlp.fit(&x, &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
         let wild = Mlp { learning_rate: Positive::literal(1e30), ..Mlp::default() };
         assert!(matches!(fit(wild), FitError::NonFinite { epoch: 1..=10, .. }));
         let huge = Mlp { hidden: vec![count(usize::MAX / 2), count(8)], ..Mlp::default() };

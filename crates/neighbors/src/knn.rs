@@ -5,7 +5,7 @@
 
 use crate::search::Index;
 use bakeoff_core::classifier::check_rows;
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Seed};
+use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Rows, Seed};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -44,9 +44,13 @@ impl Recipe for Knn {
 }
 
 impl Classifier for Knn {
-    fn fit(&self, x: ArrayView2<'_, f32>, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+    fn fit(&self, x: &dyn Rows, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         check_rows(x, y)?;
         let k = self.k.get();
+        let Some(x) = x.dense() else {
+            let reason = "knn compares with every training row, so that they must lie in memory: fewer numbers an image";
+            return Err(FitError::refused(reason));
+        };
         if k > x.nrows() {
             return Err(FitError::refused(format!("{k} neighbours of {} training rows", x.nrows())));
         }
@@ -96,7 +100,7 @@ mod tests {
         let y = Labels::new(array![2, 1, 0, 0], 3).unwrap();
         let predict = |k: usize, at: f32| {
             let knn = Knn { k: NonZeroUsize::new(k).unwrap(), ..Knn::default() };
-            let model = knn.fit(x.view(), &y, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap().model;
+            let model = knn.fit(&x, &y, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap().model;
             argmax_rows(model.scores(array![[at]].view()).view())[0]
         };
         assert_eq!(predict(1, 1.9), 1, "rows 1 and 2 are equally near; row 1 comes first");
@@ -107,7 +111,7 @@ mod tests {
     #[test]
     fn more_neighbours_than_rows_are_refused() {
         let y = Labels::new(array![0, 1], 2).unwrap();
-        let error = Knn::default().fit(array![[0.0f32], [1.0]].view(), &y, Seed(0), &mut |_| ControlFlow::Continue(()));
+        let error = Knn::default().fit(&array![[0.0f32], [1.0]], &y, Seed(0), &mut |_| ControlFlow::Continue(()));
         assert!(error.err().unwrap().to_string().contains("5 neighbours of 2"));
     }
 }

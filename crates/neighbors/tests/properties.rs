@@ -38,7 +38,7 @@ fn measured(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) 
 
 fn predicted(k: usize, distance: Distance, train: &Array2<f32>, y: &Labels, queries: &Array2<f32>) -> Array1<usize> {
     let knn = Knn { k: NonZeroUsize::new(k).unwrap(), distance };
-    let fitted = knn.fit(train.view(), y, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap();
+    let fitted = knn.fit(&train.view(), y, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap();
     argmax_rows(fitted.model.scores(queries.view()).view())
 }
 

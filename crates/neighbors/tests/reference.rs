@@ -38,7 +38,7 @@ fn votes_and_predictions_with_many_ties() {
     for case in reference["cases"].as_array().unwrap() {
         let k = usize::try_from(case["k"].as_u64().unwrap()).unwrap();
         let knn = Knn { k: NonZeroUsize::new(k).unwrap(), distance: distance(case) };
-        let model = knn.fit(train.view(), &labels, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap().model;
+        let model = knn.fit(&train.view(), &labels, Seed(0), &mut |_| ControlFlow::Continue(())).unwrap().model;
         let votes = model.scores(queries.view());
         let theirs: Vec<f32> = case["votes"].as_array().unwrap().iter().flat_map(integers).map(|v| v as f32).collect();
         assert_eq!(votes.iter().copied().collect::<Vec<_>>(), theirs, "k = {k}, {}", case["norm"]);

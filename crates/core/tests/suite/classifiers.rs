@@ -44,7 +44,7 @@ fn overlapping(n: usize, d: usize, k: usize) -> (Array2<f32>, Labels) {
 }
 
 fn fit(classifier: &dyn Classifier, x: ArrayView2<'_, f32>, y: &Labels, seed: u64) -> Result<Fitted, FitError> {
-    classifier.fit(x, y, Seed(seed), &mut |_| ControlFlow::Continue(()))
+    classifier.fit(&x, y, Seed(seed), &mut |_| ControlFlow::Continue(()))
 }
 
 fn model(case: &Case, x: ArrayView2<'_, f32>, y: &Labels, seed: u64) -> Box<dyn Model> {
@@ -72,7 +72,7 @@ pub(crate) fn it_learns_and_tells_every_epoch(cases: &[Case]) {
             told.push(epoch);
             ControlFlow::Continue(())
         };
-        let fitted = case.classifier.fit(x.view(), &y, Seed(1), &mut listen).unwrap();
+        let fitted = case.classifier.fit(&x, &y, Seed(1), &mut listen).unwrap();
         let scores = fitted.model.scores(x.view());
         assert_eq!(scores.dim(), (120, 3), "{}", case.name);
         assert!(all_finite(&scores) && fitted.model.model_bytes() > 0, "{}", case.name);
@@ -89,7 +89,7 @@ pub(crate) fn it_learns_and_tells_every_epoch(cases: &[Case]) {
 pub(crate) fn a_break_keeps_what_was_learned(cases: &[Case]) {
     let (x, y) = clouds(60, 6, 3);
     for case in cases {
-        let fitted = case.classifier.fit(x.view(), &y, Seed(1), &mut |_| ControlFlow::Break(())).unwrap();
+        let fitted = case.classifier.fit(&x, &y, Seed(1), &mut |_| ControlFlow::Break(())).unwrap();
         assert_eq!(fitted.epochs, 1, "{}", case.name);
         assert!(all_finite(&fitted.model.scores(x.view())), "{}", case.name);
     }
