@@ -6,6 +6,7 @@ pub mod lbfgs;
 pub mod loss;
 pub mod matmul;
 pub mod optim;
+pub mod packed;
 pub mod scale;
 
 pub use cholesky::inverse_cholesky;
@@ -13,4 +14,5 @@ pub use lbfgs::Lbfgs;
 pub use loss::Loss;
 pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
 pub use optim::{Schedule, Sgd};
+pub use packed::Packed;
 pub use scale::{Scaler, Scaling};
