@@ -1,5 +1,6 @@
 //! Linear classifiers s = W x + b (the lecture's A1): softmax and support vector machines.
 
+pub mod averaged;
 mod machine;
 mod objective;
 mod precondition;
@@ -8,10 +9,12 @@ pub mod svm;
 
 use bakeoff_core::{Classifier, Entry};
 
+pub use averaged::{OneVsAll, OneVsAllLoss};
 pub use machine::{LinearModel, Solver};
 pub use objective::{Objective, Source};
 pub use softmax::Softmax;
 pub use svm::{Svm, SvmLoss};
 
 /// Every linear classifier that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Softmax>(), Entry::classifier::<Svm>()];
+pub const CATALOGUE: &[Entry<dyn Classifier>] =
+    &[Entry::classifier::<Softmax>(), Entry::classifier::<Svm>(), Entry::classifier::<OneVsAll>()];

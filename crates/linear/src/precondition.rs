@@ -33,7 +33,7 @@ impl Preconditioner {
         let curvature = match loss {
             // p (1 − p) where all classes are equally likely.
             Loss::Softmax => (k - 1.0) / (k * k),
-            Loss::SquaredHinge | Loss::WestonWatkins => 1.0,
+            Loss::SquaredHinge | Loss::Hinge | Loss::WestonWatkins => 1.0,
         };
         let mut a = second_moment(x) * curvature;
         let greatest = a.diag().fold(f64::MIN_POSITIVE, |m, &v| m.max(v));

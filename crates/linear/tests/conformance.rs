@@ -16,6 +16,7 @@ const VARIANTS: &[(&str, &str)] = &[
     ("softmax", "l1 = 1e-4\nschedule = 'step'\nbatch = 7\nepochs = 6"),
     ("svm", "solver = 'sgd'\nschedule = 'constant'\nepochs = 6"),
     ("svm", "loss = 'weston-watkins'\nepochs = 6"),
+    ("one-vs-all-svm", "loss = 'squared-hinge'\nbatch = 1\nrate = 0.3"),
 ];
 
 #[test]

@@ -14,6 +14,9 @@ pub enum Loss {
     Softmax,
     /// Σ_{j≠y} max(0, s_j − s_y + 1) (Weston, Watkins 1999); the subgradient at the corner is 0.
     WestonWatkins,
+    /// Σ_j max(0, 1 − t_j s_j) with t_y = 1 and t_j = −1 elsewhere: k two-class machines, one against all others; the
+    /// subgradient at the corner is 0.
+    Hinge,
     /// Σ_j max(0, 1 − t_j s_j)² with t_y = 1 and t_j = −1 elsewhere: k two-class machines, one against all others.
     SquaredHinge,
 }
@@ -21,7 +24,7 @@ pub enum Loss {
 impl Loss {
     /// Whether it has a gradient everywhere, so that a quasi-Newton solver converges on it.
     pub fn is_smooth(self) -> bool {
-        self != Self::WestonWatkins
+        !matches!(self, Self::WestonWatkins | Self::Hinge)
     }
 
     /// The sum of the losses of scores (n, k) with classes y (n); replaces the scores by their gradient.
@@ -33,6 +36,7 @@ impl Loss {
         let row_loss = match self {
             Self::Softmax => softmax_row,
             Self::WestonWatkins => weston_watkins_row,
+            Self::Hinge => hinge_row,
             Self::SquaredHinge => squared_hinge_row,
         };
         scores.outer_iter_mut().zip(y).map(|(row, &class)| row_loss(row, class)).sum()
@@ -69,6 +73,19 @@ fn weston_watkins_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 
     loss
 }
 
+fn hinge_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
+    let mut loss = 0.0;
+    for (j, v) in s.iter_mut().enumerate() {
+        let target = if j == y { T::one() } else { -T::one() };
+        let margin = T::one() - target * *v;
+        // NaN is let through, as above.
+        let counts = !(margin <= T::zero());
+        loss += if counts { as_f64(margin) } else { 0.0 };
+        *v = if counts { -target } else { T::zero() };
+    }
+    loss
+}
+
 fn squared_hinge_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
     let mut loss = 0.0;
     for (j, v) in s.iter_mut().enumerate() {
@@ -89,12 +106,14 @@ mod tests {
 
     #[test]
     fn values_worked_by_hand() {
-        // Scores 3.2, 5.1, −1.7 with class 0: hinge 5.1 − 3.2 + 1 = 2.9 and 0; squared hinge 0 + 6.1² + 0;
+        // Scores 3.2, 5.1, −1.7 with class 0: hinge 5.1 − 3.2 + 1 = 2.9 and 0; one-vs-all hinge 0 + 6.1 + 0,
+        // squared 6.1²;
         // softmax −log(24.53 / (24.53 + 164.02 + 0.18)) = 2.04.
         let scores = array![[3.2, 5.1, -1.7]];
         let value = |loss: Loss| loss.into_gradient(scores.clone().view_mut(), &[0]);
         assert!((value(Loss::WestonWatkins) - 2.9).abs() < 1e-12);
         assert!((value(Loss::SquaredHinge) - 6.1 * 6.1).abs() < 1e-12);
+        assert!((value(Loss::Hinge) - 6.1).abs() < 1e-12);
         assert!((value(Loss::Softmax) - 2.0404).abs() < 1e-4);
     }
 
@@ -102,7 +121,7 @@ mod tests {
     fn gradients_match_central_differences() {
         let scores = Array2::from_shape_fn((4, 3), |(i, j)| ((i * 5 + j * 7) % 11) as f64 * 0.3 - 1.1);
         let y = [2, 0, 1, 1];
-        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::SquaredHinge] {
+        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge] {
             let mut gradient = scores.clone();
             loss.into_gradient(gradient.view_mut(), &y);
             let value = |p: &[f64]| {
@@ -126,7 +145,7 @@ mod tests {
 
     #[test]
     fn nan_scores_give_a_nan_loss() {
-        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::SquaredHinge] {
+        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge] {
             assert!(loss.into_gradient(array![[f32::NAN, 1.0]].view_mut(), &[1]).is_nan(), "{loss:?}");
         }
     }
