@@ -10,17 +10,21 @@ pub(crate) mod grid;
 pub mod patches;
 pub(crate) mod regions;
 pub(crate) mod sample;
+pub mod sift;
 
 use bakeoff_core::ExtractError;
 use serde::{Deserialize, Serialize};
 
 pub use color_stats::ColorStats;
 pub use patches::Patches;
+pub use sift::Sift;
 
 /// Which local descriptor, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Local {
+    /// Histograms of directions in the 16 cells of a square.
+    Sift(Sift),
     /// Means and deviations of color in the 16 cells of a square.
     ColorStats(ColorStats),
     /// The square's own pixels.
@@ -29,7 +33,7 @@ pub enum Local {
 
 impl Default for Local {
     fn default() -> Self {
-        Self::Patches(Patches::default())
+        Self::Sift(Sift::default())
     }
 }
 
@@ -40,6 +44,7 @@ impl Local {
     /// [`ExtractError::Refused`] when such images cannot be described, with the reason.
     pub(crate) fn plan(&self, shape: (usize, usize, usize)) -> Result<Box<dyn Describe>, ExtractError> {
         match self {
+            Self::Sift(settings) => settings.plan(shape),
             Self::ColorStats(settings) => settings.plan(shape),
             Self::Patches(settings) => settings.plan(shape),
         }

@@ -7,6 +7,7 @@
 //! turns into vector instructions, chosen at run time.
 
 use super::{Form, Gamma, Hog};
+use crate::gradient::{angle, dot};
 use pulp::{Simd, WithSimd};
 use std::f32::consts::PI;
 
@@ -321,49 +322,6 @@ fn strongest(
         gy[i] = if longer { dy } else { gy[i] };
         longest[i] = if longer { square } else { longest[i] };
     }
-}
-
-/// atan2(dy, dx) in [0, π), opposite directions one, or in [0, 2π) when signed; 0 for no gradient.
-///
-/// The polynomial is equation 4.4.49 of Abramowitz, Stegun 1964: |error| ≤ 2e-8 on [0, 1].
-#[inline(always)]
-fn angle(dx: f32, dy: f32, signed: bool) -> f32 {
-    let (across, along) = (dx.abs(), dy.abs());
-    let (less, more) = (across.min(along), across.max(along));
-    let r = less / more.max(f32::MIN_POSITIVE);
-    let s = r * r;
-    let mut p = 0.002_866_225_7_f32;
-    for c in [-0.016_165_737, 0.042_909_614, -0.075_289_64, 0.106_562_64, -0.142_089, 0.199_935_51, -0.333_331_45, 1.0]
-    {
-        p = p.mul_add(s, c);
-    }
-    let octant = p * r;
-    let quadrant = if along > across { PI / 2.0 - octant } else { octant };
-    if signed {
-        let half = if dx < 0.0 { PI - quadrant } else { quadrant };
-        return if dy < 0.0 { 2.0 * PI - half } else { half };
-    }
-    // 180° is 0°: it must not reach the last bin through the back door.
-    let opposite = (dx < 0.0) != (dy < 0.0) && dy != 0.0 && dx != 0.0;
-    if opposite { PI - quadrant } else { quadrant }
-}
-
-/// Σ a b with eight partial sums.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a, a_rest) = a.as_chunks::<8>();
-    let (b, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..8 {
-            sums[i] = a[i].mul_add(b[i], sums[i]);
-        }
-    }
-    let mut rest = 0.0f32;
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        rest = a.mul_add(*b, rest);
-    }
-    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
 }
 
 /// L2-Hys with OpenCV's small numbers: a tenth a value beside the first length (intensities 0 to 255), 1e-3 beside the
