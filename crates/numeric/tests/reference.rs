@@ -7,8 +7,12 @@ use bakeoff_numeric::{Loss, Schedule, Sgd};
 use ndarray::{Array1, Array2, Axis};
 use serde_json::Value;
 
-const LOSSES: [(&str, Loss); 3] =
-    [("softmax", Loss::Softmax), ("weston_watkins", Loss::WestonWatkins), ("one_vs_all_squared", Loss::SquaredHinge)];
+const LOSSES: [(&str, Loss); 4] = [
+    ("softmax", Loss::Softmax),
+    ("weston_watkins", Loss::WestonWatkins),
+    ("one_vs_all_squared", Loss::SquaredHinge),
+    ("one_vs_all_hinge", Loss::Hinge),
+];
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("reference/losses.json")).unwrap()

@@ -59,7 +59,6 @@ fn walk(
     let pipeline = &experiment.pipelines[planned.pipeline];
     let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch)?;
 
-    watch.tell(Event::Stage(Stage::Features));
     let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
 
     watch.tell(Event::Stage(Stage::Test));
@@ -109,6 +108,6 @@ fn measured(
         // The store takes finite numbers only; a classifier that ends well told no other but perhaps on the way.
         curve: fitted.curve.into_iter().filter(|point| point.loss.is_finite()).collect(),
         trials: tuned.trials,
-        notes: planned.note.iter().cloned().chain(tuned.note).collect(),
+        notes: planned.note.iter().cloned().chain(tuned.note).chain(fitted.notes).collect(),
     }
 }

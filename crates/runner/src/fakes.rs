@@ -5,6 +5,7 @@ use crate::material::Material;
 use crate::observer::{Event, Observer};
 use crate::{Catalogues, Experiment, Vocabulary};
 use bakeoff_core::params::{NonNegative, Positive};
+use bakeoff_core::rows::for_each_block;
 use bakeoff_core::*;
 use bakeoff_results::Seconds;
 use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayViewMut2, Axis};
@@ -106,18 +107,20 @@ impl Recipe for Centroid {
 struct Means(Array2<f32>, bool);
 
 impl Classifier for Centroid {
-    fn fit(&self, x: ArrayView2<'_, f32>, y: &Labels, seed: Seed, on: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+    fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         match self.wrong {
             Wrong::Refuse => return Err(FitError::refused("it does not want to")),
             Wrong::Diverge => return Err(FitError::NonFinite { epoch: 2, step: 1, loss: f64::NAN }),
             Wrong::Panic => panic!("a planted bug"),
             Wrong::Nothing | Wrong::Nan => {}
         }
-        let mut means = Array2::zeros((y.n_classes(), x.ncols()));
-        for (row, &id) in x.outer_iter().zip(y.ids()) {
-            let mut mean = means.index_axis_mut(Axis(0), id);
-            mean.scaled_add(1.0 / y.counts()[id] as f32, &row);
-        }
+        let mut means = Array2::zeros((y.n_classes(), x.dim()));
+        for_each_block(x, 0, x.n_rows(), 16, |first, rows| {
+            for (row, &id) in rows.outer_iter().zip(&y.as_slice()[first..]) {
+                let mut mean = means.index_axis_mut(Axis(0), id);
+                mean.scaled_add(1.0 / y.counts()[id] as f32, &row);
+            }
+        });
         let mut rng = seed.rng();
         means.mapv_inplace(|v| v + self.noise.get() as f32 * rng.gen_range(-1.0f32..1.0));
         for number in 1..=self.epochs {

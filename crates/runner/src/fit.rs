@@ -3,21 +3,17 @@
 use crate::Catalogues;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::material::Training;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Stage};
+use crate::rows::{Fitting, RowMaker, images_a_block};
 use crate::settings::Settings;
 use bakeoff_core::{
-    Classifier, Encoder, Epoch, ExtractError, Extractor, FitError, Fitted, ImagesView, Labels, Model, Seed,
-    argmax_rows, encode,
+    Classifier, Epoch, ExtractError, FitError, Fitted, ImagesView, Labels, Model, Rows, Seed, argmax_rows,
 };
-use bakeoff_numeric::{Scaler, Scaling};
 use bakeoff_results::{EpochLoss, Seconds};
+use bakeoff_unsupervised::UnsupervisedError;
 use ndarray::{Array2, ArrayView2};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Images encoded and scored at a time. Their features never exist all at once, and the size is fixed so that no bit
-/// depends on the machine.
-const BLOCK: usize = 4096;
 
 /// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +30,12 @@ pub(crate) enum Stopped {
 
 impl From<ExtractError> for Stopped {
     fn from(error: ExtractError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<UnsupervisedError> for Stopped {
+    fn from(error: UnsupervisedError) -> Self {
         Self::Refused(error.to_string())
     }
 }
@@ -81,46 +83,14 @@ impl Watch<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Makers<'a> {
     pub(crate) catalogues: Catalogues<'a>,
-    /// Bytes that a feature matrix may take.
+    /// Free memory in bytes.
     pub(crate) memory: Option<u64>,
-}
-
-impl Makers<'_> {
-    /// Fits the extractor on training images and encodes them: (n, d).
-    pub(crate) fn features(
-        self,
-        settings: &Settings,
-        training: &Training<'_>,
-        seed: Seed,
-    ) -> Result<(Box<dyn Encoder>, Array2<f32>), Stopped> {
-        let extractor = settings.extractor(self.catalogues).map_err(Stopped::Refused)?;
-        let encoder = extractor.fit(training.images(), seed.derive("extractor"))?;
-        self.check_memory(training.len(), encoder.dim())?;
-        let rows = encode(encoder.as_ref(), training.images());
-        Ok((encoder, rows))
-    }
-
-    /// Refuses a matrix that would not fit, before memory is taken: the system would kill the whole run.
-    fn check_memory(self, n: usize, d: usize) -> Result<(), Stopped> {
-        let needed = n as u128 * d as u128 * size_of::<f32>() as u128;
-        // What learns may keep the rows or need as much again. An address space is the limit where the machine does not
-        // tell.
-        let limit = u128::from(self.memory.unwrap_or(1 << 47)) / 2;
-        if needed <= limit {
-            return Ok(());
-        }
-        let gib = |bytes: u128| bytes as f64 / f64::from(1 << 30);
-        let (needed, limit) = (gib(needed), gib(limit));
-        Err(Stopped::Refused(format!(
-            "features of {n} images × {d} numbers take {needed:.1} GiB, more than half of the free memory, {limit:.1} GiB"
-        )))
-    }
 }
 
 /// Runs a classifier's fit. One that was broken off is no result.
 pub(crate) fn learn(
     classifier: &dyn Classifier,
-    x: ArrayView2<'_, f32>,
+    x: &dyn Rows,
     labels: &Labels,
     seed: Seed,
     watch: &mut Watch<'_>,
@@ -135,19 +105,27 @@ pub(crate) fn learn(
     Ok((fitted?, curve))
 }
 
+/// A branch that has learned.
+struct FittedBranch {
+    maker: RowMaker,
+    model: Box<dyn Model>,
+}
+
 /// A pipeline that has learned and is ready to score.
 pub(crate) struct FittedPipeline {
-    encoder: Box<dyn Encoder>,
-    scaler: Scaler,
-    model: Box<dyn Model>,
+    branches: Vec<FittedBranch>,
+    /// Of all branches.
     pub(crate) epochs: usize,
     pub(crate) converged: bool,
+    /// Of the first branch; the others have curves of their own that no figure shows.
     pub(crate) curve: Vec<EpochLoss>,
+    /// What a reader of the result should know of it.
+    pub(crate) notes: Vec<String>,
 }
 
 impl FittedPipeline {
-    /// Fits features, scaling and classifier, in this order, on training images alone. Features of training images are
-    /// gone when it returns.
+    /// Fits features, what follows them and the classifier, branch after branch, on training images alone. Rows of
+    /// training images are gone when it returns.
     pub(crate) fn fit(
         settings: &Settings,
         makers: Makers<'_>,
@@ -156,17 +134,37 @@ impl FittedPipeline {
         watch: &mut Watch<'_>,
         spent: &mut Spent,
     ) -> Result<Self, Stopped> {
-        let classifier = settings.learner(makers.catalogues).map_err(Stopped::Refused)?;
-        let (encoder, mut x) = timed(&mut spent.features, || makers.features(settings, training, seed))?;
-        watch.check()?;
-        watch.tell(Event::Stage(crate::Stage::Fit));
-        let scaler = timed(&mut spent.fit, || scale(settings.scale, &mut x));
-        let learned = timed(&mut spent.fit, || learn(classifier.as_ref(), x.view(), training.labels(), seed, watch));
-        let (Fitted { model, epochs, converged }, curve) = learned?;
-        Ok(Self { encoder, scaler, model, epochs, converged, curve })
+        let mut pipeline =
+            Self { branches: Vec::new(), epochs: 0, converged: true, curve: Vec::new(), notes: Vec::new() };
+        for (i, branch) in settings.branches.iter().enumerate() {
+            let seed = branch_seed(seed, i);
+            watch.tell(Event::Stage(Stage::Features));
+            let encoded = makers.encoded(branch, training, seed, spent)?;
+            watch.check()?;
+            watch.tell(Event::Stage(Stage::Fit));
+            let fitting = encoded.finish(branch, training, seed, spent)?;
+            let classifier = branch.learner(makers.catalogues).map_err(Stopped::Refused)?;
+            let learned = timed(&mut spent.fit, || {
+                learn(classifier.as_ref(), &fitting.rows(training), training.labels(), seed, watch)
+            });
+            pipeline.add(fitting, learned?);
+        }
+        Ok(pipeline)
     }
 
-    /// The predicted class ids of images, block by block.
+    fn add(&mut self, fitting: Fitting, (fitted, curve): (Fitted, Vec<EpochLoss>)) {
+        let Fitting { maker, notes, .. } = fitting;
+        let Fitted { model, epochs, converged } = fitted;
+        if self.branches.is_empty() {
+            self.curve = curve;
+        }
+        self.branches.push(FittedBranch { maker, model });
+        self.epochs += epochs;
+        self.converged &= converged;
+        self.notes.extend(notes);
+    }
+
+    /// The predicted class ids of images, block by block: the class of the greatest mean score of all branches.
     pub(crate) fn predict(
         &self,
         images: ImagesView<'_>,
@@ -174,42 +172,41 @@ impl FittedPipeline {
         spent: &mut Spent,
     ) -> Result<Vec<usize>, Stopped> {
         let mut predicted = Vec::with_capacity(images.len());
-        for start in (0..images.len()).step_by(BLOCK) {
+        let block = self.branches.iter().map(|branch| images_a_block(branch.maker.dim())).min().unwrap_or(1);
+        for start in (0..images.len()).step_by(block) {
             watch.check()?;
-            let block = images.range(start, (start + BLOCK).min(images.len()));
-            let mut rows = timed(&mut spent.features, || encode(self.encoder.as_ref(), block));
-            let ids = timed(&mut spent.predict, || {
-                self.scaler.apply(rows.view_mut());
-                classify(self.model.as_ref(), rows.view())
-            });
-            predicted.extend(ids?);
+            let images = images.range(start, (start + block).min(images.len()));
+            let mut sum: Option<Array2<f32>> = None;
+            for FittedBranch { maker, model } in &self.branches {
+                let features = timed(&mut spent.features, || maker.features(images));
+                let scores = timed(&mut spent.predict, || model.scores(maker.scored(features).view()));
+                sum = Some(sum.map_or(scores.clone(), |sum| sum + &scores));
+            }
+            predicted.extend(classes(sum.unwrap_or_default().view())?);
         }
         Ok(predicted)
     }
 
-    /// d, the numbers an image becomes.
+    /// The numbers an image becomes, in all branches.
     pub(crate) fn dim(&self) -> usize {
-        self.encoder.dim()
+        self.branches.iter().map(|branch| branch.maker.dim()).sum()
     }
 
     /// Bytes of everything that was learned.
     pub(crate) fn model_bytes(&self) -> usize {
-        self.encoder.model_bytes() + self.scaler.model_bytes() + self.model.model_bytes()
+        self.branches.iter().map(|branch| branch.maker.model_bytes() + branch.model.model_bytes()).sum()
     }
 }
 
-/// Fits a scaler on training rows and applies it to them.
-pub(crate) fn scale(scaling: Scaling, x: &mut Array2<f32>) -> Scaler {
-    let scaler = Scaler::fit(scaling, x.view());
-    scaler.apply(x.view_mut());
-    scaler
+/// The seed of a branch; that of the first is the pipeline's own.
+pub(crate) fn branch_seed(seed: Seed, branch: usize) -> Seed {
+    if branch == 0 { seed } else { seed.derive("branch").nth(branch) }
 }
 
 /// The class of the greatest score in each row. A score that is no number would look like class 0.
-pub(crate) fn classify(model: &dyn Model, rows: ArrayView2<'_, f32>) -> Result<Vec<usize>, Stopped> {
-    let scores = model.scores(rows);
+pub(crate) fn classes(scores: ArrayView2<'_, f32>) -> Result<Vec<usize>, Stopped> {
     if let Some(row) = scores.outer_iter().position(|row| row.iter().any(|score| score.is_nan())) {
         return Err(Stopped::Failed(format!("the scores of image {row} of a block are no numbers")));
     }
-    Ok(argmax_rows(scores.view()).to_vec())
+    Ok(argmax_rows(scores).to_vec())
 }

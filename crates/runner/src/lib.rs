@@ -19,6 +19,7 @@ pub mod suggest;
 mod canonical;
 mod cell;
 mod fit;
+mod rows;
 mod split;
 mod tuning;
 

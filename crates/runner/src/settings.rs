@@ -4,13 +4,15 @@ use crate::Catalogues;
 use crate::canonical;
 use bakeoff_core::{Classifier, Concatenated, Extractor, ParamError, Seed};
 use bakeoff_numeric::Scaling;
+use bakeoff_unsupervised::Reduction;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 /// One algorithm of a catalogue with its settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,20 +23,71 @@ pub struct Step {
     pub settings: toml::Table,
 }
 
-/// Everything that turns images into predictions, with nothing left to search.
+/// How rows are kept as codes while a classifier learns from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quantise {
+    /// G, dimensions a group.
+    pub group: NonZeroUsize,
+    /// b, bits a dimension.
+    pub bits: NonZeroUsize,
+    /// What is scored: rows as they are, or their codes like those of training images.
+    pub scored: Scored,
+}
+
+/// What the classifier of quantised rows scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scored {
+    /// Rows as they are: nothing makes one store what is scored once (Sánchez, Perronnin 2011).
+    #[default]
+    Rows,
+    /// The codes, decoded.
+    Codes,
+}
+
+impl Default for Quantise {
+    fn default() -> Self {
+        let (group, bits) =
+            const { (NonZeroUsize::new(8).expect("positive"), NonZeroUsize::new(1).expect("positive")) };
+        Self { group, bits, scored: Scored::Rows }
+    }
+}
+
+/// One way from images to scores, with nothing left to search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct Branch {
     /// Features, side by side in this order.
     pub features: Vec<Step>,
-    /// What is done to every feature column.
-    pub scale: Scaling,
+    /// What is done to every feature column; nothing said is the default.
+    pub scale: Option<Scaling>,
+    /// Settings of a [`Reduction`] of the scaled rows.
+    pub reduce: Option<toml::Table>,
+    /// Settings of [`Quantise`].
+    pub quantise: Option<toml::Table>,
     /// What learns from the rows.
     pub classifier: Step,
 }
 
+/// Everything that turns images into predictions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// One branch, or several that are trained apart and whose scores are averaged (late fusion).
+    pub branches: Vec<Branch>,
+}
+
 /// The setting that a search varies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub struct Target {
+    /// Which branch, from 0; `None` where the pipeline is one.
+    pub branch: Option<usize>,
+    /// What in it.
+    pub part: Part,
+}
+
+/// The setting of a branch that a search varies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
     /// A setting of the classifier.
     Classifier {
         /// Its key.
@@ -47,16 +100,31 @@ pub enum Target {
         /// Its key.
         key: String,
     },
+    /// A setting of the codes.
+    Quantise {
+        /// Its key.
+        key: String,
+    },
+    /// A setting of the reduction.
+    Reduce {
+        /// Its key.
+        key: String,
+    },
     /// The scaling.
     Scale,
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Classifier { key } => write!(f, "classifier.{key}"),
-            Self::Feature { index, key } => write!(f, "features.{index}.{key}"),
-            Self::Scale => f.write_str("scale"),
+        if let Some(branch) = self.branch {
+            write!(f, "branches.{branch}.")?;
+        }
+        match &self.part {
+            Part::Classifier { key } => write!(f, "classifier.{key}"),
+            Part::Feature { index, key } => write!(f, "features.{index}.{key}"),
+            Part::Quantise { key } => write!(f, "quantise.{key}"),
+            Part::Reduce { key } => write!(f, "reduce.{key}"),
+            Part::Scale => f.write_str("scale"),
         }
     }
 }
@@ -149,9 +217,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Whether the result is the same for every seed when the whole training part is used.
     pub(crate) fn is_deterministic(&self, catalogues: Catalogues<'_>) -> bool {
-        let built = (self.settings.extractor(catalogues), self.settings.learner(catalogues));
-        let (Ok(extractor), Ok(classifier)) = built else { return false };
-        self.search.is_empty() && extractor.is_deterministic() && classifier.is_deterministic()
+        self.search.is_empty() && self.settings.branches.iter().all(|branch| branch.is_deterministic(catalogues))
     }
 
     /// The pipeline with every default filled in.
@@ -172,18 +238,46 @@ impl Settings {
     pub(crate) fn with(&self, values: &[(Target, toml::Value)]) -> Result<Self, String> {
         let mut settings = self.clone();
         for (target, value) in values {
-            match target {
-                Target::Classifier { key } => {
-                    settings.classifier.settings.insert(key.clone(), value.clone());
-                }
-                Target::Feature { index, key } => {
-                    let step = settings.features.get_mut(*index).ok_or_else(|| format!("there is no {target}"))?;
-                    step.settings.insert(key.clone(), value.clone());
-                }
-                Target::Scale => settings.scale = scaling(value.as_str().unwrap_or_default())?,
-            }
+            let branch = settings.branches.get_mut(target.branch.unwrap_or(0));
+            let branch = branch.ok_or_else(|| format!("there is no {target}"))?;
+            branch.set(&target.part, value).ok_or_else(|| format!("there is no {target} that can be {value}"))?;
         }
         Ok(settings)
+    }
+
+    fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
+        match &self.branches[..] {
+            [only] => only.meant(catalogues),
+            several => {
+                let branches: Vec<_> = several.iter().map(|branch| branch.meant(catalogues)).collect();
+                json!({"fusion": "late", "branches": branches})
+            }
+        }
+    }
+}
+
+impl Branch {
+    /// Replaces one value; `None` where the settings have no such place.
+    fn set(&mut self, part: &Part, value: &toml::Value) -> Option<()> {
+        let (table, key) = match part {
+            Part::Classifier { key } => (&mut self.classifier.settings, key),
+            Part::Feature { index, key } => (&mut self.features.get_mut(*index)?.settings, key),
+            Part::Quantise { key } => (self.quantise.as_mut()?, key),
+            Part::Reduce { key } => (self.reduce.as_mut()?, key),
+            Part::Scale => {
+                self.scale = Some(scaling(value.as_str()?).ok()?);
+                return Some(());
+            }
+        };
+        table.insert(key.clone(), value.clone());
+        Some(())
+    }
+
+    fn is_deterministic(&self, catalogues: Catalogues<'_>) -> bool {
+        let built = (self.extractor(catalogues), self.learner(catalogues));
+        let (Ok(extractor), Ok(classifier)) = built else { return false };
+        // Codebooks of codes start at drawn rows.
+        self.quantise.is_none() && extractor.is_deterministic() && classifier.is_deterministic()
     }
 
     /// The extractor that these settings describe.
@@ -206,6 +300,16 @@ impl Settings {
         (entry.parse)(&self.classifier.settings).map_err(|problems| sentence(&problems))
     }
 
+    /// What is done to scaled rows.
+    pub(crate) fn reduction(&self) -> Result<Option<Reduction>, String> {
+        self.reduce.as_ref().map(reduction).transpose()
+    }
+
+    /// How rows are kept as codes.
+    pub(crate) fn codes(&self) -> Result<Option<Quantise>, String> {
+        self.quantise.as_ref().map(quantise).transpose()
+    }
+
     fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
         let features = self.features.iter().map(|step| {
             let resolved = catalogues.extractor(&step.kind).and_then(|e| (e.resolve)(&step.settings).ok());
@@ -213,12 +317,36 @@ impl Settings {
         });
         let resolved =
             catalogues.classifier(&self.classifier.kind).and_then(|e| (e.resolve)(&self.classifier.settings).ok());
-        json!({
+        let mut meant = json!({
             "features": features.collect::<Vec<_>>(),
-            "scale": name_of(self.scale),
+            "scale": name_of(self.scale.unwrap_or_default()),
             "classifier": self.classifier.meant(resolved),
-        })
+        });
+        // Only where they are: cells of experiments without them keep their digests.
+        if let Ok(Some(reduction)) = self.reduction() {
+            meant["reduce"] = json!(reduction);
+        }
+        if let Ok(Some(quantise)) = self.codes() {
+            meant["quantise"] = json!(quantise);
+        }
+        meant
     }
+}
+
+/// The reduction of these settings.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(crate) fn reduction(table: &toml::Table) -> Result<Reduction, String> {
+    Reduction::deserialize(table.clone()).map_err(|e| e.message().to_owned())
+}
+
+/// The codes of these settings.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(crate) fn quantise(table: &toml::Table) -> Result<Quantise, String> {
+    Quantise::deserialize(table.clone()).map_err(|e| e.message().to_owned())
 }
 
 impl Step {
@@ -281,7 +409,7 @@ mod tests {
     use super::*;
 
     fn searched(key: &str, domain: Domain) -> Searched {
-        Searched { target: Target::Classifier { key: key.to_owned() }, domain }
+        Searched { target: Target { branch: None, part: Part::Classifier { key: key.to_owned() } }, domain }
     }
 
     #[test]

@@ -5,17 +5,17 @@
 //! equally good trials wins.
 
 use crate::canonical;
-use crate::clock::{Stopwatch, timed};
+use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
-use crate::fit::{Makers, Stopped, Watch, classify, learn, scale};
+use crate::fit::{Makers, Stopped, Watch, branch_seed, classes, learn};
 use crate::material::{Training, Validation};
 use crate::observer::{Event, Stage};
-use crate::settings::{Pipeline, Settings, Target, combinations};
-use bakeoff_core::{Seed, encode};
+use crate::rows::{Encoded, Fitting};
+use crate::settings::{Branch, Part, Pipeline, Settings, Target, combinations};
+use bakeoff_core::Seed;
 use bakeoff_results::{Seconds, Trial};
 use ndarray::Array2;
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// The chosen settings and how they were found.
 pub(crate) struct Tuned {
@@ -55,19 +55,20 @@ pub(crate) fn tune(
     Ok(Tuned { settings, trials: trials.told, seconds: clock.elapsed(), note })
 }
 
-/// Training and validation rows of one choice of features and scaling.
-#[derive(Clone)]
-struct Rows {
-    train: Array2<f32>,
+/// A branch with its rows, trained on nothing yet, and the validation rows that it scores.
+struct Made {
+    fitting: Fitting,
     validation: Array2<f32>,
 }
 
-impl Rows {
-    fn scaled(mut self, settings: &Settings) -> Self {
-        let scaler = scale(settings.scale, &mut self.train);
-        scaler.apply(self.validation.view_mut());
-        self
-    }
+/// What trials share of a branch, as far as the search allows.
+enum Shared {
+    /// Nothing: the features vary.
+    Nothing,
+    /// Features; what follows them varies.
+    Features { encoded: Encoded, validation: Array2<f32> },
+    /// Everything before the classifier.
+    Rows(Made),
 }
 
 struct Trials<'a> {
@@ -76,10 +77,8 @@ struct Trials<'a> {
     training: &'a Training<'a>,
     validation: &'a Validation,
     seed: Seed,
-    features_vary: bool,
-    scale_varies: bool,
-    /// Rows that all trials share, as far as the search allows.
-    shared: Option<Rows>,
+    /// A branch each, made when the first trial needs it.
+    shared: Vec<Option<Shared>>,
     told: Vec<Trial>,
     /// Why trials have no score.
     stopped: Vec<Stopped>,
@@ -95,16 +94,14 @@ impl<'a> Trials<'a> {
         validation: &'a Validation,
         seed: Seed,
     ) -> Self {
-        let varies = |test: fn(&Target) -> bool| pipeline.search.iter().any(|searched| test(&searched.target));
+        let shared = pipeline.settings.branches.iter().map(|_| None).collect();
         Self {
             pipeline,
             makers,
             training,
             validation,
             seed,
-            features_vary: varies(|target| matches!(target, Target::Feature { .. })),
-            scale_varies: varies(|target| *target == Target::Scale),
-            shared: None,
+            shared,
             told: Vec::new(),
             stopped: Vec::new(),
             leader: None,
@@ -129,31 +126,76 @@ impl<'a> Trials<'a> {
     /// One trial: the settings, and how many validation images were right.
     fn one(&mut self, point: &[(Target, toml::Value)], watch: &mut Watch<'_>) -> Result<(usize, Settings), Stopped> {
         let settings = self.pipeline.settings.with(point).map_err(Stopped::Refused)?;
-        let classifier = settings.learner(self.makers.catalogues).map_err(Stopped::Refused)?;
-        let (labels, seed) = (self.training.labels(), self.seed);
-        let rows = self.rows(&settings)?;
-        let (fitted, _) = learn(classifier.as_ref(), rows.train.view(), labels, seed, watch)?;
-        let predicted = classify(fitted.model.as_ref(), rows.validation.view())?;
-        drop(rows);
+        let mut sum: Option<Array2<f32>> = None;
+        for (i, branch) in settings.branches.iter().enumerate() {
+            let classifier = branch.learner(self.makers.catalogues).map_err(Stopped::Refused)?;
+            let (training, seed) = (self.training, branch_seed(self.seed, i));
+            let scores = self.with_rows(i, branch, |made| {
+                let rows = made.fitting.rows(training);
+                let (fitted, _) = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?;
+                Ok(fitted.model.scores(made.validation.view()))
+            })?;
+            sum = Some(sum.map_or(scores.clone(), |sum| sum + &scores));
+        }
+        let predicted = classes(sum.unwrap_or_default().view())?;
         Ok((self.validation.right(&predicted), settings))
     }
 
-    /// Rows for these settings, computed no more often than the search makes necessary.
-    fn rows(&mut self, settings: &Settings) -> Result<Cow<'_, Rows>, Stopped> {
-        if self.features_vary {
-            return Ok(Cow::Owned(self.encoded(settings)?.scaled(settings)));
-        }
-        if self.shared.is_none() {
-            let rows = self.encoded(settings)?;
-            self.shared = Some(if self.scale_varies { rows } else { rows.scaled(settings) });
-        }
-        let shared = self.shared.as_ref().ok_or_else(|| Stopped::Failed("no rows were made".to_owned()))?;
-        Ok(if self.scale_varies { Cow::Owned(shared.clone().scaled(settings)) } else { Cow::Borrowed(shared) })
+    /// Which parts of a branch the search varies: its features, and what lies between them and the classifier.
+    fn varies(&self, branch: usize) -> (bool, bool) {
+        let parts = self.pipeline.search.iter().map(|searched| &searched.target);
+        let parts = parts.filter(|target| target.branch.unwrap_or(0) == branch).map(|target| &target.part);
+        let features = parts.clone().any(|part| matches!(part, Part::Feature { .. }));
+        (features, parts.clone().any(|part| !matches!(part, Part::Feature { .. } | Part::Classifier { .. })))
     }
 
-    fn encoded(&self, settings: &Settings) -> Result<Rows, Stopped> {
-        let (encoder, train) = self.makers.features(settings, self.training, self.seed)?;
-        Ok(Rows { train, validation: encode(encoder.as_ref(), self.validation.images()) })
+    /// Calls `with` with the rows of a branch, computed no more often than the search makes necessary.
+    fn with_rows<T>(
+        &mut self,
+        i: usize,
+        branch: &Branch,
+        with: impl FnOnce(&Made) -> Result<T, Stopped>,
+    ) -> Result<T, Stopped> {
+        if self.shared[i].is_none() {
+            self.shared[i] = Some(self.share(i, branch)?);
+        }
+        match self.shared[i].as_ref() {
+            Some(Shared::Rows(made)) => with(made),
+            Some(Shared::Features { encoded, validation }) => {
+                with(&self.made(i, branch, encoded.clone(), validation.clone())?)
+            }
+            Some(Shared::Nothing) | None => {
+                let (encoded, validation) = self.encoded(i, branch)?;
+                with(&self.made(i, branch, encoded, validation)?)
+            }
+        }
+    }
+
+    fn share(&self, i: usize, branch: &Branch) -> Result<Shared, Stopped> {
+        let (features_vary, rows_vary) = self.varies(i);
+        if features_vary {
+            return Ok(Shared::Nothing);
+        }
+        let (encoded, validation) = self.encoded(i, branch)?;
+        if rows_vary {
+            return Ok(Shared::Features { encoded, validation });
+        }
+        self.made(i, branch, encoded, validation).map(Shared::Rows)
+    }
+
+    /// Features of training and validation images.
+    fn encoded(&self, i: usize, branch: &Branch) -> Result<(Encoded, Array2<f32>), Stopped> {
+        let mut spent = Spent::default();
+        let encoded = self.makers.encoded(branch, self.training, branch_seed(self.seed, i), &mut spent)?;
+        self.makers.check_memory(self.validation.len(), encoded.dim())?;
+        let validation = encoded.features(self.validation.images());
+        Ok((encoded, validation))
+    }
+
+    fn made(&self, i: usize, branch: &Branch, encoded: Encoded, features: Array2<f32>) -> Result<Made, Stopped> {
+        let fitting = encoded.finish(branch, self.training, branch_seed(self.seed, i), &mut Spent::default())?;
+        let validation = fitting.maker.scored(features);
+        Ok(Made { fitting, validation })
     }
 
     fn tell(

@@ -2,7 +2,7 @@
 
 use super::tree::{Field, Problems, Table};
 use crate::Catalogues;
-use crate::settings::{Domain, Pipeline, Searched, Settings, Step, Target, scaling};
+use crate::settings::{Branch, Domain, Part, Pipeline, Searched, Settings, Step, Target, quantise, reduction, scaling};
 use crate::suggest::unknown;
 use bakeoff_core::{Entry, ParamError};
 use bakeoff_numeric::Scaling;
@@ -15,7 +15,11 @@ const MOST_FEATURES: usize = 64;
 /// Characters of a pipeline's name at most.
 const LONGEST_NAME: usize = 100;
 
-const KEYS: &[&str] = &["name", "features", "scale", "classifier", "search"];
+const KEYS: &[&str] =
+    &["name", "fusion", "branches", "features", "scale", "reduce", "quantise", "classifier", "search"];
+const BRANCH_KEYS: &[&str] = &["features", "scale", "reduce", "quantise", "classifier"];
+/// Branches of a pipeline at most.
+const MOST_BRANCHES: usize = 64;
 const DOMAINS: &[&str] = &["log_uniform", "uniform", "integer", "choice"];
 
 /// All pipelines; `None` when any of them has a problem.
@@ -49,20 +53,83 @@ fn read(
     let table = element.table("a table", problems)?;
     table.only(KEYS, problems);
     let name = name(&table, names, problems);
-    let features = features(&table, catalogues, problems);
-    let scale = match table.field("scale") {
-        Some(field) => scale(&field, problems),
-        None => Some(Scaling::default()),
+    let branches = match table.field("branches") {
+        Some(field) => branches(&table, &field, catalogues, problems),
+        None => {
+            if let Some(field) = table.field("fusion") {
+                field.problem("there are no branches to fuse".to_owned(), problems);
+            }
+            branch(&table, catalogues, problems).map(|branch| vec![branch])
+        }
     };
-    let classifier = table
-        .required("classifier", "a table with a kind", problems)
-        .and_then(|field| step(&field, "classifier", catalogues.classifiers, problems));
-    let settings = Settings { features: features?, scale: scale?, classifier: classifier? };
+    let settings = Settings { branches: branches? };
     let search = match table.field("search") {
-        Some(field) => search(&field, &settings, table.field("scale").is_some(), catalogues, problems)?,
+        Some(field) => search(&field, &settings, catalogues, problems)?,
         None => Vec::new(),
     };
     Some(Pipeline { name: name?, settings, search })
+}
+
+/// Several branches for late fusion.
+fn branches(
+    table: &Table<'_>,
+    field: &Field<'_>,
+    catalogues: Catalogues<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Vec<Branch>> {
+    for key in BRANCH_KEYS {
+        if let Some(field) = table.field(key) {
+            field.problem("belongs into a branch where there are branches".to_owned(), problems);
+        }
+    }
+    if let Some(fusion) = table.required("fusion", "\"late\"", problems)
+        && fusion.string("\"late\"", problems)? != "late"
+    {
+        fusion.expected("\"late\"", problems);
+    }
+    let elements = field.list("a list of tables, each with features and a classifier", problems)?;
+    if !(2..=MOST_BRANCHES).contains(&elements.len()) {
+        field.problem(format!("expected 2 to {MOST_BRANCHES} branches, found {}", elements.len()), problems);
+        return None;
+    }
+    let read = |element: &Field<'_>, problems: &mut Problems<'_>| {
+        let table = element.table("a table", problems)?;
+        table.only(BRANCH_KEYS, problems);
+        branch(&table, catalogues, problems)
+    };
+    let branches: Vec<_> = elements.iter().map(|element| read(element, problems)).collect();
+    branches.into_iter().collect()
+}
+
+fn branch(table: &Table<'_>, catalogues: Catalogues<'_>, problems: &mut Problems<'_>) -> Option<Branch> {
+    let features = features(table, catalogues, problems);
+    let scale = match table.field("scale") {
+        Some(field) => scale(&field, problems).map(Some),
+        None => Some(None),
+    };
+    let reduce = checked_table(table, "reduce", |settings| reduction(settings).err(), problems);
+    let quantise = checked_table(table, "quantise", |settings| quantise(settings).err(), problems);
+    let classifier = table
+        .required("classifier", "a table with a kind", problems)
+        .and_then(|field| step(&field, "classifier", catalogues.classifiers, problems));
+    Some(Branch { features: features?, scale: scale?, reduce: reduce?, quantise: quantise?, classifier: classifier? })
+}
+
+/// A table whose settings are checked as a whole; `Some(None)` where it is not there.
+fn checked_table(
+    table: &Table<'_>,
+    key: &str,
+    wrong: impl Fn(&toml::Table) -> Option<String>,
+    problems: &mut Problems<'_>,
+) -> Option<Option<toml::Table>> {
+    let Some(field) = table.field(key) else { return Some(None) };
+    field.table("a table", problems)?;
+    let toml::Value::Table(settings) = field.plain(problems)? else { return None };
+    if let Some(problem) = wrong(&settings) {
+        field.problem(problem, problems);
+        return None;
+    }
+    Some(Some(settings))
 }
 
 fn name(table: &Table<'_>, taken: &mut Vec<String>, problems: &mut Problems<'_>) -> Option<String> {
@@ -135,7 +202,6 @@ fn step<T: ?Sized>(
 fn search(
     field: &Field<'_>,
     settings: &Settings,
-    scale_is_set: bool,
     catalogues: Catalogues<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<Searched>> {
@@ -143,7 +209,7 @@ fn search(
     let mut search = Vec::new();
     for (key_span, field) in table.fields() {
         let key = field.path[table.path.len() + 1..].to_owned();
-        let target = match target(&key, settings, scale_is_set) {
+        let target = match target(&key, settings) {
             Ok(target) => target,
             Err(problem) => {
                 problems.at(key_span, field.path.clone(), problem);
@@ -161,24 +227,44 @@ fn search(
     Some(search)
 }
 
-/// What a dotted key of the search means. A setting that is searched may not also be set: the value would be ignored.
-fn target(key: &str, settings: &Settings, scale_is_set: bool) -> Result<Target, String> {
-    let both = || format!("{key:?} is both set and searched: take one away");
+/// What a dotted key of the search means.
+fn target(key: &str, settings: &Settings) -> Result<Target, String> {
+    let [branch] = &settings.branches[..] else {
+        let expected = || format!("expected \"branches.0.KEY\" in quotes, found {key:?}");
+        let (index, rest) = key.strip_prefix("branches.").and_then(|rest| rest.split_once('.')).ok_or_else(expected)?;
+        let index = index.parse().ok().filter(|&index| index < settings.branches.len()).ok_or_else(expected)?;
+        return Ok(Target { branch: Some(index), part: part(rest, &settings.branches[index])? });
+    };
+    Ok(Target { branch: None, part: part(key, branch)? })
+}
+
+/// A setting of a branch. One that is searched may not also be set: the value would be ignored.
+fn part(key: &str, branch: &Branch) -> Result<Part, String> {
+    let free = |is_set: bool, part: Part| {
+        if is_set { Err(format!("{key:?} is both set and searched: take one away")) } else { Ok(part) }
+    };
+    let in_table = |table: &Option<toml::Table>, inner: &str, part: Part| match table {
+        Some(table) => free(table.contains_key(inner), part),
+        None => Err(format!("{key:?} is searched of a table that is not there")),
+    };
     match key.split('.').collect::<Vec<_>>()[..] {
-        ["scale"] if scale_is_set => Err(both()),
-        ["scale"] => Ok(Target::Scale),
-        ["classifier", inner] if settings.classifier.settings.contains_key(inner) => Err(both()),
-        ["classifier", inner] => Ok(Target::Classifier { key: inner.to_owned() }),
-        ["features", index, inner] => {
-            let position = index.parse::<usize>().ok().filter(|&i| i < settings.features.len());
-            let n = settings.features.len();
-            let index = position.ok_or_else(|| format!("expected a feature from 0 to {}, found {index:?}", n - 1))?;
-            if settings.features[index].settings.contains_key(inner) {
-                return Err(both());
-            }
-            Ok(Target::Feature { index, key: inner.to_owned() })
+        ["scale"] => free(branch.scale.is_some(), Part::Scale),
+        ["classifier", inner] => {
+            free(branch.classifier.settings.contains_key(inner), Part::Classifier { key: inner.to_owned() })
         }
-        _ => Err(format!("expected \"classifier.KEY\", \"features.0.KEY\" or \"scale\" in quotes, found {key:?}")),
+        ["features", index, inner] => {
+            let n = branch.features.len();
+            let position = index.parse::<usize>().ok().filter(|&i| i < n);
+            let index = position.ok_or_else(|| format!("expected a feature from 0 to {}, found {index:?}", n - 1))?;
+            let is_set = branch.features[index].settings.contains_key(inner);
+            free(is_set, Part::Feature { index, key: inner.to_owned() })
+        }
+        ["reduce", inner] => in_table(&branch.reduce, inner, Part::Reduce { key: inner.to_owned() }),
+        ["quantise", inner] => in_table(&branch.quantise, inner, Part::Quantise { key: inner.to_owned() }),
+        _ => Err(format!(
+            "expected \"classifier.KEY\", \"features.0.KEY\", \"reduce.KEY\", \"quantise.KEY\" or \"scale\" in quotes, \
+             found {key:?}"
+        )),
     }
 }
 
@@ -242,19 +328,27 @@ fn checked<T: PartialOrd + Copy>(
 
 /// What is wrong with one value for a setting.
 fn wrong(target: &Target, value: &toml::Value, settings: &Settings, catalogues: Catalogues<'_>) -> Option<String> {
-    match target {
-        Target::Scale => match value.as_str() {
+    let branch = settings.branches.get(target.branch.unwrap_or(0))?;
+    let with = |table: &toml::Table, key: &String| {
+        let mut table = table.clone();
+        table.insert(key.clone(), value.clone());
+        table
+    };
+    match &target.part {
+        Part::Scale => match value.as_str() {
             Some(name) => scaling(name).err(),
             None => Some(format!("expected the names of scalings, found {value}")),
         },
-        Target::Classifier { key } => {
-            let entry = catalogues.classifier(&settings.classifier.kind)?;
-            wrong_for(entry, &settings.classifier.settings, key, value)
+        Part::Classifier { key } => {
+            let entry = catalogues.classifier(&branch.classifier.kind)?;
+            wrong_for(entry, &branch.classifier.settings, key, value)
         }
-        Target::Feature { index, key } => {
-            let step = settings.features.get(*index)?;
+        Part::Feature { index, key } => {
+            let step = branch.features.get(*index)?;
             wrong_for(catalogues.extractor(&step.kind)?, &step.settings, key, value)
         }
+        Part::Reduce { key } => reduction(&with(branch.reduce.as_ref()?, key)).err(),
+        Part::Quantise { key } => quantise(&with(branch.quantise.as_ref()?, key)).err(),
     }
 }
 

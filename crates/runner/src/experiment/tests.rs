@@ -1,6 +1,6 @@
 use super::*;
 use crate::fakes::{VOCABULARY, experiment as read_well};
-use crate::settings::{Domain, Target};
+use crate::settings::{Domain, Part};
 use bakeoff_numeric::Scaling;
 
 /// A sound experiment; tests change one thing.
@@ -56,18 +56,18 @@ fn a_full_experiment_is_read() {
     assert_eq!((experiment.seeds, &experiment.train_sizes[..]), (10, &[500, 2000][..]));
     assert_eq!(experiment.protocol.tuning, Tuning { trials: 4, seconds: 60.0 });
     assert_eq!(experiment.comparisons, [("a".to_owned(), "b".to_owned())]);
-    assert_eq!(experiment.pipelines[1].settings.scale, Scaling::Center);
+    assert_eq!(experiment.pipelines[1].settings.branches[0].scale, Some(Scaling::Center));
     let search: Vec<String> = experiment.pipelines[0].search.iter().map(|s| s.target.to_string()).collect();
     assert_eq!(search, ["classifier.epochs", "classifier.noise", "features.1.factor", "scale"]);
     assert_eq!(experiment.pipelines[0].search[2].domain, Domain::Uniform(1.0, 2.5));
-    assert_eq!(experiment.pipelines[0].search[3].target, Target::Scale);
+    assert_eq!(experiment.pipelines[0].search[3].target.part, Part::Scale);
 }
 
 #[test]
 fn what_is_not_said_has_honest_defaults() {
     let experiment = read_well(SOUND);
     assert_eq!((experiment.seeds, experiment.protocol), (3, Protocol::default()));
-    assert_eq!(experiment.pipelines[0].settings.scale, Scaling::Standard);
+    assert_eq!(experiment.pipelines[0].settings.branches[0].scale, None);
     assert!(experiment.train_sizes.is_empty() && experiment.comparisons.is_empty());
 }
 
@@ -91,7 +91,7 @@ fn all_problems_are_told_together_each_with_its_place() {
         "{}",
         found[6]
     );
-    assert!(found[7].starts_with("line 9, column 1: pipeline.0.fusion: unknown key \"fusion\""), "{}", found[7]);
+    assert_eq!(found[7], "line 9, column 10: pipeline.0.fusion: there are no branches to fuse");
     assert_eq!(found.len(), 8);
 }
 
@@ -237,4 +237,43 @@ fn the_command_line_changes_what_it_names() {
         read_well(&two).with(&none).unwrap_err().to_string(),
         "--seeds: expected a whole number from 1 to 10000, found 0"
     );
+}
+
+/// A pipeline of two branches, `extra` in its table and `inner` in its second branch.
+fn fused(extra: &str, inner: &str) -> String {
+    format!(
+        "dataset = 'fake'\n[[pipeline]]\nname = 'p'\n{extra}\n\
+         [[pipeline.branches]]\nfeatures = [{{ kind = 'grey' }}]\nclassifier = {{ kind = 'centroid' }}\n\
+         [[pipeline.branches]]\nfeatures = [{{ kind = 'grey' }}]\nclassifier = {{ kind = 'centroid' }}\n{inner}\n"
+    )
+}
+
+#[test]
+fn branches_are_read_and_searched_each() {
+    let search = "[pipeline.search]\n'branches.1.classifier.noise' = { uniform = [0, 1] }\n\
+                  'branches.1.quantise.bits' = { integer = [1, 2] }";
+    let experiment = read_well(&format!("{}{search}", fused("fusion = 'late'", "quantise = { group = 2 }")));
+    let pipeline = &experiment.pipelines[0];
+    assert_eq!(pipeline.settings.branches.len(), 2);
+    let targets: Vec<String> = pipeline.search.iter().map(|searched| searched.target.to_string()).collect();
+    assert_eq!(targets, ["branches.1.classifier.noise", "branches.1.quantise.bits"]);
+    let meant = pipeline.meant(VOCABULARY.catalogues);
+    assert_eq!(meant["branches"][1]["quantise"]["bits"], 1);
+    assert!(meant["branches"][0].get("quantise").is_none());
+}
+
+#[test]
+fn what_is_wrong_with_branches_is_told() {
+    assert!(only_problem(&fused("", "")).contains("pipeline.0.fusion: missing: expected \"late\""));
+    assert!(only_problem(&fused("fusion = 'early'", "")).contains("expected \"late\""));
+    assert!(only_problem(&fused("fusion = 'late'\nscale = 'none'", "")).contains("belongs into a branch"));
+    assert!(only_problem(&fused("fusion = 'late'", "quantise = { groups = 2 }")).contains("groups"));
+    assert!(only_problem(&fused("fusion = 'late'", "reduce = { kind = 'pcaa' }")).contains("pcaa"));
+    let searched = |key: &str| {
+        let search = format!("[pipeline.search]\n'{key}' = {{ uniform = [0, 1] }}");
+        only_problem(&format!("{}{search}", fused("fusion = 'late'", "")))
+    };
+    assert!(searched("classifier.noise").contains("expected \"branches.0.KEY\""));
+    assert!(searched("branches.2.classifier.noise").contains("expected \"branches.0.KEY\""));
+    assert!(searched("branches.0.reduce.dimensions").contains("a table that is not there"));
 }

@@ -19,7 +19,7 @@ fn every_trial_is_kept_and_the_first_of_equals_wins() {
     assert_eq!(tuned.trials.len(), 5);
     assert!(tuned.trials.iter().all(|trial| trial.of == 8 && trial.right == tuned.trials[0].right));
     let first: serde_json::Value = serde_json::from_str(&tuned.trials[0].settings).unwrap();
-    let chosen = &tuned.settings.classifier.settings["epochs"];
+    let chosen = &tuned.settings.branches[0].classifier.settings["epochs"];
     assert_eq!(first["classifier.epochs"].as_i64(), chosen.as_integer());
 }
 
@@ -28,7 +28,7 @@ fn the_best_trial_wins_even_when_others_break() {
     let wrong = "'classifier.wrong' = { choice = ['panic', 'nothing', 'refuse', 'diverge'] }";
     // "panic" is left out: a bug ends the cell.
     let tuned = tune_one("", &wrong.replace("'panic', ", "")).unwrap();
-    assert_eq!(tuned.settings.classifier.settings["wrong"].as_str(), Some("nothing"));
+    assert_eq!(tuned.settings.branches[0].classifier.settings["wrong"].as_str(), Some("nothing"));
     let mut errors: Vec<&str> = tuned.trials.iter().map(|trial| trial.error.as_str()).collect();
     errors.sort_unstable();
     assert_eq!(errors[..2], ["", "it does not want to"]);
@@ -59,12 +59,17 @@ fn features_are_computed_once_unless_they_are_searched() {
     let shared = |search: &str| {
         let experiment = experiment(search);
         let mut trials = Trials::new(&experiment.pipelines[0], makers, &part, &validation, Seed(0));
-        let settings = experiment.pipelines[0].settings.clone();
-        matches!(trials.rows(&settings), Ok(Cow::Borrowed(_)))
+        let branch = experiment.pipelines[0].settings.branches[0].clone();
+        trials.with_rows(0, &branch, |_| Ok(())).unwrap();
+        match &trials.shared[0] {
+            Some(Shared::Rows(_)) => "rows",
+            Some(Shared::Features { .. }) => "features",
+            _ => "nothing",
+        }
     };
-    assert!(shared("'classifier.noise' = { uniform = [0, 1] }"));
-    assert!(!shared("'features.0.factor' = { uniform = [1, 2] }"));
-    assert!(!shared("scale = { choice = ['none', 'global'] }"));
+    assert_eq!(shared("'classifier.noise' = { uniform = [0, 1] }"), "rows");
+    assert_eq!(shared("scale = { choice = ['none', 'global'] }"), "features");
+    assert_eq!(shared("'features.0.factor' = { uniform = [1, 2] }"), "nothing");
 }
 
 #[test]
