@@ -12,10 +12,10 @@
 mod expectation;
 mod maximisation;
 
-use crate::packed::Packed;
 use crate::{KMeans, UnsupervisedError, rows};
 use bakeoff_core::params::{NonNegative, Positive};
 use bakeoff_core::seed::Seed;
+use bakeoff_numeric::packed::Packed;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! Lloyd's algorithm (Lloyd 1982) by products in tiles: the nearest centre of x is argmax_j (x − m)·(c_j − m) −
 //! ½‖c_j − m‖², with m the mean of the centres, which keeps the difference of two great numbers out of f32 when all
-//! rows lie far from the origin. The product is never written ([`crate::packed`]). Sums of clusters are kept in f64 and
+//! rows lie far from the origin. The product is never written ([`bakeoff_numeric::packed`]). Sums of clusters are kept in f64 and
 //! only rows that change their cluster are moved from sum to sum.
 //!
 //! Rules: among equally near centres the lowest wins. A cluster without rows takes the row that lies farthest from its

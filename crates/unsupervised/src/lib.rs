@@ -7,7 +7,6 @@ mod distance;
 mod error;
 pub mod gmm;
 pub mod kmeans;
-mod packed;
 pub mod quantiser;
 pub mod reduction;
 mod rows;

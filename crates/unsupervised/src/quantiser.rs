@@ -196,7 +196,7 @@ impl Quantiser {
     fn encode_as<C: Code>(&self, x: ArrayView2<'_, f32>, mut codes: ArrayViewMut2<'_, C>) {
         assert_eq!((x.ncols(), codes.dim()), (self.d, (x.nrows(), self.groups())), "rows and their codes");
         let mut scratch = kernel::Tile::new(self.group, BLOCK);
-        let mut found = vec![C::default(); STRIP * BLOCK];
+        let mut found = [C::default(); STRIP * BLOCK];
         for (rows, mut codes) in x.axis_chunks_iter(Axis(0), BLOCK).zip(codes.axis_chunks_iter_mut(Axis(0), BLOCK)) {
             for (strip, mut codes) in codes.axis_chunks_iter_mut(Axis(1), STRIP).enumerate() {
                 for (i, found) in found.chunks_exact_mut(BLOCK).take(codes.ncols()).enumerate() {

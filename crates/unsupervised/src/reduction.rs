@@ -13,10 +13,10 @@ mod exact;
 mod randomised;
 
 use crate::UnsupervisedError;
-use crate::packed::Packed;
 use crate::rows;
 use bakeoff_core::params::NonNegative;
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
+use bakeoff_numeric::packed::Packed;
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -106,7 +106,7 @@ fn pca(x: ArrayView2<'_, f32>, dimensions: usize, whiten: bool) -> Result<Reduce
         false => 1.0,
     };
     let scales: Array1<f64> = spectrum.values.iter().map(scale).collect();
-    let vectors = spectrum.vectors.slice(ndarray::s![..dimensions, ..]);
+    let vectors = spectrum.vectors.slice(s![..dimensions, ..]);
     let matrix = (&vectors * &scales.insert_axis(Axis(1))).reversed_axes();
     Reducer::new(&spectrum, matrix)
 }
@@ -180,7 +180,7 @@ impl Reducer {
         if !matrix.iter().all(|v| v.is_finite()) {
             return Err(UnsupervisedError::Diverged { what: "principal components" });
         }
-        let packed = Packed::new(matrix.view(), &vec![0.0; matrix.ncols()]);
+        let packed = Packed::new(matrix.view());
         let mean = spectrum.mean.iter().map(|&v| v as f32).collect();
         Ok(Self {
             dim_in: matrix.nrows(),
@@ -239,16 +239,13 @@ impl Reducer {
         };
         let block = (BLOCK_VALUES / self.dim_in).max(12);
         let mut centered = Array2::zeros((block.min(x.nrows()), self.dim_in));
-        let mut results = Array2::zeros((block.min(x.nrows()), self.dim_out()));
-        for (rows, mut out) in x.axis_chunks_iter(Axis(0), block).zip(out.axis_chunks_iter_mut(Axis(0), block)) {
-            let m = rows.nrows();
+        for (rows, out) in x.axis_chunks_iter(Axis(0), block).zip(out.axis_chunks_iter_mut(Axis(0), block)) {
+            let mut centered = centered.slice_mut(s![..rows.nrows(), ..]);
             for (row, mut centered) in rows.outer_iter().zip(centered.outer_iter_mut()) {
                 let pairs = row.iter().zip(&linear.mean);
                 centered.iter_mut().zip(pairs).for_each(|(c, (&v, &mean))| *c = v - mean);
             }
-            let (from, to) = (values_of(&mut centered, m), values_of(&mut results, m));
-            linear.packed.multiply(from, to);
-            out.assign(&results.slice(ndarray::s![..m, ..]));
+            linear.packed.multiply(centered.view(), out);
         }
     }
 
@@ -262,10 +259,4 @@ impl Reducer {
         blocks.zip(out.axis_chunks_iter_mut(Axis(0), 1024)).for_each(|(rows, out)| self.apply_here(rows, out));
         out
     }
-}
-
-/// The first m rows of a contiguous matrix.
-fn values_of(matrix: &mut Array2<f32>, m: usize) -> &mut [f32] {
-    let d = matrix.ncols();
-    matrix.as_slice_mut().map_or(&mut [], |values| &mut values[..m * d])
 }

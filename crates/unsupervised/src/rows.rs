@@ -50,6 +50,14 @@ pub(crate) fn slice<'a>(x: &'a CowArray<'_, f32, Ix2>) -> &'a [f32] {
     x.as_slice().expect("rows made contiguous")
 }
 
+/// Values as rows of d columns.
+///
+/// # Panics
+/// When they are not whole rows.
+pub(crate) fn view(values: &[f32], d: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((values.len() / d.max(1), d), values).expect("whole rows")
+}
+
 /// Means and variances of columns.
 pub(crate) struct Moments {
     /// Mean of each column (d).

@@ -1,8 +1,9 @@
 //! Logits of components and what they say of a row: posteriors and its log-likelihood.
 
 use super::{Mixture, Parameters};
-use crate::packed::Packed;
-use ndarray::{Array2, s};
+use crate::rows;
+use bakeoff_numeric::packed::Packed;
+use ndarray::{Array2, ArrayViewMut2};
 use pulp::{Arch, Simd, WithSimd};
 use std::f64::consts::PI;
 
@@ -25,7 +26,7 @@ pub(super) fn pack(parameters: &Parameters) -> Packed {
         }
         constants[j] = constant as f32;
     }
-    Packed::new(matrix.slice(s![.., ..]), &constants)
+    Packed::with_bias(matrix.view(), &constants)
 }
 
 /// Buffers of one worker.
@@ -47,7 +48,8 @@ impl Scratch {
         let m = rows.len() / d;
         let (expanded, posteriors) = (&mut self.expanded[..m * 2 * d], &mut self.posteriors[..m * k]);
         expand(rows, &mixture.shift, 2 * d, expanded);
-        mixture.packed.multiply(expanded, posteriors);
+        let logits = ArrayViewMut2::from_shape((m, k), &mut *posteriors).expect("m rows of k logits");
+        mixture.packed.multiply(rows::view(expanded, 2 * d), logits);
         let likelihood = Arch::new().dispatch(Normalise { logits: posteriors, k });
         (posteriors, likelihood)
     }

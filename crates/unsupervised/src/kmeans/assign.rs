@@ -1,11 +1,12 @@
 //! Which centre rows belong to.
 
 use super::Metric;
-use crate::packed::Packed;
+use crate::rows;
+use bakeoff_numeric::packed::Packed;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
 /// Rows assigned by one call: their values stay in the second cache for what comes after.
-pub(super) const BLOCK: usize = 192;
+pub(super) const BLOCK: usize = 264;
 
 /// Packed centres.
 #[derive(Debug)]
@@ -18,14 +19,14 @@ impl Assigner {
             Metric::Distance => Self(by_distance(centers)),
             Metric::AbsoluteProduct => {
                 let both = concatenate![Axis(0), centers, centers.mapv(|v| -v)];
-                Self(Packed::new(both.t(), &vec![0.0; both.nrows()]))
+                Self(Packed::new(both.t()))
             }
         }
     }
 
     /// The column of each of the `rows` (m, d) and its value.
     pub(super) fn nearest(&self, rows: &[f32], columns: &mut [u32], values: &mut [f32]) {
-        self.0.nearest(rows, columns, values);
+        self.0.nearest(rows::view(rows, self.0.inputs()), columns, values);
     }
 }
 
@@ -39,5 +40,5 @@ fn by_distance(centers: ArrayView2<'_, f32>) -> Packed {
         -row.iter().zip(&mean).map(term).sum::<f64>() as f32
     };
     let offsets: Vec<f32> = moved.outer_iter().map(offset).collect();
-    Packed::new(moved.t(), &offsets)
+    Packed::with_bias(moved.t(), &offsets)
 }

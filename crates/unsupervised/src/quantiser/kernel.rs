@@ -109,17 +109,17 @@ fn search<S: Simd>(simd: S, x: &[[S::f32s; TOGETHER]], centers: &[f32]) -> Best<
         let mut sums = [simd.splat_f32s(0.0); TOGETHER];
         for (x, &c) in x.iter().zip(center) {
             let c = simd.splat_f32s(c);
-            for v in 0..TOGETHER {
-                let apart = simd.sub_f32s(x[v], c);
-                sums[v] = simd.mul_add_f32s(apart, apart, sums[v]);
+            for (sum, &x) in sums.iter_mut().zip(x) {
+                let apart = simd.sub_f32s(x, c);
+                *sum = simd.mul_add_f32s(apart, apart, *sum);
             }
         }
         // Numbers of centres are exact in f32: there are at most 2^16.
         let id = simd.splat_f32s(id as f32);
-        for v in 0..TOGETHER {
-            let less = simd.less_than_f32s(sums[v], best.distances[v]);
-            best.distances[v] = simd.select_f32s(less, sums[v], best.distances[v]);
-            best.ids[v] = simd.select_f32s(less, id, best.ids[v]);
+        for ((&sum, least), best_id) in sums.iter().zip(&mut best.distances).zip(&mut best.ids) {
+            let less = simd.less_than_f32s(sum, *least);
+            *least = simd.select_f32s(less, sum, *least);
+            *best_id = simd.select_f32s(less, id, *best_id);
         }
     }
     best
