@@ -1,24 +1,31 @@
 //! Hand-made image features.
 
 pub mod color_histogram;
+mod dictionary;
 mod gradient;
 pub mod hog;
+pub mod kmeans_features;
 pub mod local;
 pub mod local_descriptors;
 pub mod pixels;
+pub mod random_patches;
 
 use bakeoff_core::{Entry, Extractor};
 
 pub use color_histogram::ColorHistogram;
 pub use hog::Hog;
+pub use kmeans_features::KMeansFeatures;
 pub use local::Local;
 pub use local_descriptors::LocalDescriptors;
 pub use pixels::Pixels;
+pub use random_patches::RandomPatches;
 
 /// Every extractor that an experiment file can name.
 pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
     Entry::extractor::<Pixels>(),
     Entry::extractor::<ColorHistogram>(),
     Entry::extractor::<Hog>(),
+    Entry::extractor::<KMeansFeatures>(),
+    Entry::extractor::<RandomPatches>(),
     Entry::extractor::<LocalDescriptors>(),
 ];
