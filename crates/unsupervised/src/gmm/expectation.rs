@@ -77,7 +77,12 @@ impl WithSimd for Normalise<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f64 {
-        self.logits.chunks_exact_mut(self.k).map(normalise).sum()
+        // Loops and not closures: a closure may be compiled apart, without the vector instructions.
+        let mut total = 0.0;
+        for logits in self.logits.chunks_exact_mut(self.k) {
+            total += normalise(logits);
+        }
+        total
     }
 }
 
@@ -99,7 +104,9 @@ fn normalise(logits: &mut [f32]) -> f64 {
         sum += *value;
     }
     let scale = 1.0 / sum;
-    logits.iter_mut().for_each(|v| *v *= scale);
+    for value in logits.iter_mut() {
+        *value *= scale;
+    }
     f64::from(greatest) + f64::from(sum).ln()
 }
 
@@ -112,7 +119,11 @@ fn greatest(values: &[f32]) -> f32 {
             most[i] = if group[i] > most[i] { group[i] } else { most[i] };
         }
     }
-    most.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &v| most.max(v))
+    let mut greatest = f32::NEG_INFINITY;
+    for &value in most.iter().chain(rest) {
+        greatest = if value > greatest { value } else { greatest };
+    }
+    greatest
 }
 
 /// eˣ for x ≤ 0 within 2 units in the last place, and 0 below −87: x = n ln 2 + r, a polynomial for eʳ (Cephes'

@@ -191,7 +191,9 @@ impl WithSimd for Add<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        self.sums.iter_mut().zip(self.values).for_each(|(sum, &value)| *sum += self.sign * f64::from(value));
+        for (sum, &value) in self.sums.iter_mut().zip(self.values) {
+            *sum += self.sign * f64::from(value);
+        }
     }
 }
 
