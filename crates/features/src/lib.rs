@@ -9,6 +9,7 @@ pub mod local;
 pub mod local_descriptors;
 pub mod pixels;
 pub mod random_patches;
+pub mod visual_words;
 
 use bakeoff_core::{Entry, Extractor};
 
@@ -19,6 +20,7 @@ pub use local::Local;
 pub use local_descriptors::LocalDescriptors;
 pub use pixels::Pixels;
 pub use random_patches::RandomPatches;
+pub use visual_words::VisualWords;
 
 /// Every extractor that an experiment file can name.
 pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
@@ -28,4 +30,5 @@ pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
     Entry::extractor::<KMeansFeatures>(),
     Entry::extractor::<RandomPatches>(),
     Entry::extractor::<LocalDescriptors>(),
+    Entry::extractor::<VisualWords>(),
 ];

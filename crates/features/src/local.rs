@@ -8,6 +8,7 @@
 pub mod color_stats;
 pub(crate) mod grid;
 pub mod patches;
+pub(crate) mod prepared;
 pub(crate) mod regions;
 pub(crate) mod sample;
 pub mod sift;

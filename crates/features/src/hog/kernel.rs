@@ -2,12 +2,12 @@
 //!
 //! Votes are separable: a pixel's weight in a cell of a block is a product of a row weight and a column weight (window
 //! and interpolation both are). So instead of scattering every pixel into up to 16 histograms, each row of cells is
-//! turned into one plane of votes a direction, the planes are summed down their rows with each slot's row weights, and
-//! the sums across columns are a handful of dot products. All of it runs over groups of 16 pixels that the compiler
+//! turned into one plane of votes a direction, the planes are summed down their rows with each slot's row weights, the
+//! sums turned so that directions lie side by side, and those summed across columns. All of it runs over groups of 16 pixels that the compiler
 //! turns into vector instructions, chosen at run time.
 
 use super::{Form, Gamma, Hog};
-use crate::gradient::{angle, dot};
+use crate::gradient::{angle, dot, lesser};
 use pulp::{Simd, WithSimd};
 use std::f32::consts::PI;
 
@@ -47,6 +47,8 @@ pub(super) struct Scratch {
     planes: Vec<f32>,
     /// Sums down the rows: slot, direction, column.
     sums: Vec<f32>,
+    /// One slot's sums: column, direction.
+    turned: Vec<f32>,
     /// Histograms: row slot, column slot, direction.
     histograms: Vec<f32>,
 }
@@ -99,6 +101,7 @@ impl Plan {
             channels: vec![0.0; self.image.2 * self.size.0 * self.stride()],
             planes: vec![0.0; self.orientations * self.cell * self.lanes()],
             sums: vec![0.0; self.rows.len() * self.orientations * self.lanes()],
+            turned: vec![0.0; self.padded_orientations() * self.lanes()],
             histograms: vec![0.0; self.dim()],
         }
     }
@@ -159,9 +162,11 @@ impl Plan {
                     );
                 }
                 let (direction, length) = self.direction_and_length(&gx, &gy, &longest);
-                for bin in 0..self.orientations {
-                    let votes = self.votes(bin, &direction, &length);
-                    planes[(bin * self.cell + row) * lanes + x..][..LANES].copy_from_slice(&votes);
+                let place = |bin: usize| (bin * self.cell + row) * lanes + x;
+                if self.interpolate {
+                    shared_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
+                } else {
+                    whole_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
                 }
             }
         }
@@ -179,22 +184,9 @@ impl Plan {
         (direction, length)
     }
 
-    #[inline(always)]
-    fn votes(&self, bin: usize, direction: &Lanes, length: &Lanes) -> Lanes {
-        let (n, mut votes) = (self.orientations as f32, [0.0; LANES]);
-        if self.interpolate {
-            let centre = bin as f32 + 0.5;
-            for i in 0..LANES {
-                let apart = (direction[i] - centre).abs();
-                votes[i] = length[i] * (1.0 - apart.min(n - apart)).max(0.0);
-            }
-        } else {
-            let (low, high) = (bin as f32, if bin + 1 == self.orientations { f32::INFINITY } else { bin as f32 + 1.0 });
-            for i in 0..LANES {
-                votes[i] = if direction[i] >= low && direction[i] < high { length[i] } else { 0.0 };
-            }
-        }
-        votes
+    /// Directions in whole lanes.
+    fn padded_orientations(&self) -> usize {
+        self.orientations.next_multiple_of(LANES)
     }
 
     /// Adds the planes of the rows from `top` on to every slot that they weigh in.
@@ -221,17 +213,42 @@ impl Plan {
         }
     }
 
-    /// Sums across columns into (row slot, column slot, direction).
+    /// Turns to (row slot, column slot, direction) the sums of every row slot that ends with the row of cells at `top`.
     #[inline(always)]
-    fn sum_columns(&self, sums: &[f32], histograms: &mut [f32]) {
-        let lanes = self.lanes();
+    fn sum_columns(&self, top: usize, sums: &[f32], turned: &mut [f32], histograms: &mut [f32]) {
         let per_row = self.columns.len() * self.orientations;
-        let rows = sums.chunks_exact(self.orientations * lanes).zip(histograms.chunks_exact_mut(per_row));
-        for (sums, histograms) in rows {
-            for (slot, histogram) in self.columns.iter().zip(histograms.chunks_exact_mut(self.orientations)) {
-                for (line, value) in sums.chunks_exact(lanes).zip(histogram) {
-                    *value = dot(&line[slot.start..][..slot.weights.len()], &slot.weights);
+        let rows = sums.chunks_exact(self.orientations * self.lanes()).zip(histograms.chunks_exact_mut(per_row));
+        for (slot, (sums, histograms)) in self.rows.iter().zip(rows) {
+            if slot.start + slot.weights.len() == top + self.cell {
+                self.turn(sums, turned);
+                self.sum_turned(turned, histograms);
+            }
+        }
+    }
+
+    /// (direction, column) to (column, direction), directions in whole lanes.
+    #[inline(always)]
+    fn turn(&self, sums: &[f32], turned: &mut [f32]) {
+        let padded = self.padded_orientations();
+        for (direction, line) in sums.chunks_exact(self.lanes()).enumerate() {
+            turned[direction..].iter_mut().step_by(padded).zip(line).for_each(|(to, &from)| *to = from);
+        }
+    }
+
+    #[inline(always)]
+    fn sum_turned(&self, turned: &[f32], histograms: &mut [f32]) {
+        let padded = self.padded_orientations();
+        for (slot, histogram) in self.columns.iter().zip(histograms.chunks_exact_mut(self.orientations)) {
+            for (group, histogram) in histogram.chunks_mut(LANES).enumerate() {
+                let mut total = [0.0f32; LANES];
+                let columns = turned[slot.start * padded..].chunks_exact(padded);
+                for (column, &weight) in columns.zip(&slot.weights) {
+                    let votes = lanes_at(column, group * LANES);
+                    for i in 0..LANES {
+                        total[i] = votes[i].mul_add(weight, total[i]);
+                    }
                 }
+                histogram.copy_from_slice(&total[..histogram.len()]);
             }
         }
     }
@@ -276,8 +293,8 @@ impl WithSimd for EncodeOne<'_> {
         for top in (0..plan.size.0).step_by(plan.cell) {
             plan.fill_planes(top, &scratch.channels, &mut scratch.planes);
             plan.sum_rows(top, &scratch.planes, &mut scratch.sums);
+            plan.sum_columns(top, &scratch.sums, &mut scratch.turned, &mut scratch.histograms);
         }
-        plan.sum_columns(&scratch.sums, &mut scratch.histograms);
         plan.finish(&scratch.histograms, out);
     }
 }
@@ -301,6 +318,56 @@ fn block_slots(block: usize, cell: usize, gaussian: bool) -> [Slot; BLOCK] {
 #[inline(always)]
 fn lanes_at(values: &[f32], start: usize) -> &Lanes {
     values[start..].first_chunk().expect("rows have room for whole lanes")
+}
+
+#[inline(always)]
+fn store(values: &mut [f32], start: usize, lanes: Lanes) {
+    values[start..start + LANES].copy_from_slice(&lanes);
+}
+
+/// Votes of whole lengths for the bin that the direction lies in; the last bin takes what rounding puts behind it.
+#[inline(always)]
+fn whole_votes(n: usize, direction: &Lanes, length: &Lanes, mut store: impl FnMut(usize, Lanes)) {
+    for bin in 0..n {
+        let (low, high) = (bin as f32, if bin + 1 == n { f32::INFINITY } else { bin as f32 + 1.0 });
+        let mut votes = [0.0; LANES];
+        for i in 0..LANES {
+            votes[i] = if direction[i] >= low && direction[i] < high { length[i] } else { 0.0 };
+        }
+        store(bin, votes);
+    }
+}
+
+/// Lengths shared between the two nearest of n bins, which lie in a circle, bin i centred at i + ½.
+#[inline(always)]
+fn shared_votes(n: usize, direction: &Lanes, length: &Lanes, mut store: impl FnMut(usize, Lanes)) {
+    let (mut lower, mut to_lower, mut to_next) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for i in 0..LANES {
+        // Directions before the first centre lie between the last bin, which is bin −1, and the first.
+        lower[i] = (direction[i] + 0.5).floor() - 1.0;
+        to_next[i] = length[i] * (direction[i] - 0.5 - lower[i]);
+        to_lower[i] = length[i] - to_next[i];
+    }
+    for bin in 0..n {
+        let (this, before) = (bin as f32, bin as f32 - 1.0);
+        let mut votes = [0.0; LANES];
+        for i in 0..LANES {
+            let vote = if lower[i] == this { to_lower[i] } else { 0.0 };
+            votes[i] = if lower[i] == before { to_next[i] } else { vote };
+        }
+        if bin == 0 {
+            let last = n as f32 - 1.0;
+            for i in 0..LANES {
+                votes[i] += if lower[i] == last { to_next[i] } else { 0.0 };
+            }
+        }
+        if bin + 1 == n {
+            for i in 0..LANES {
+                votes[i] += if lower[i] == -1.0 { to_lower[i] } else { 0.0 };
+            }
+        }
+        store(bin, votes);
+    }
 }
 
 /// Takes over this channel's gradient where it is longer than the longest so far.
@@ -329,7 +396,7 @@ fn strongest(
 #[inline(always)]
 fn normalise(values: &mut [f32], clip: f32) {
     let first = 1.0 / (dot(values, values).sqrt() + 0.1 * values.len() as f32);
-    values.iter_mut().for_each(|v| *v = (*v * first).min(clip));
+    values.iter_mut().for_each(|v| *v = lesser(*v * first, clip));
     let second = 1.0 / (dot(values, values).sqrt() + 1e-3);
     values.iter_mut().for_each(|v| *v *= second);
 }

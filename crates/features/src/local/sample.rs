@@ -34,6 +34,11 @@ pub(crate) fn sample(plan: &dyn Describe, images: ImagesView<'_>, n: usize, seed
     out
 }
 
+/// The place of each row that [`sample`] draws with the same arguments.
+pub(crate) fn sample_places(plan: &dyn Describe, images: ImagesView<'_>, n: usize, seed: Seed) -> Vec<usize> {
+    choose(images.len(), plan.places().len(), n, seed).into_iter().flat_map(|(_, places)| places).collect()
+}
+
 /// Which images, and which places of each: n in all, or all there are.
 fn choose(images: usize, places: usize, n: usize, seed: Seed) -> Vec<(usize, Vec<usize>)> {
     if images.saturating_mul(places) <= n {
