@@ -2,6 +2,7 @@
 
 pub mod color_histogram;
 mod dictionary;
+pub mod fisher;
 mod gradient;
 pub mod hog;
 pub mod kmeans_features;
@@ -14,6 +15,7 @@ pub mod visual_words;
 use bakeoff_core::{Entry, Extractor};
 
 pub use color_histogram::ColorHistogram;
+pub use fisher::Fisher;
 pub use hog::Hog;
 pub use kmeans_features::KMeansFeatures;
 pub use local::Local;
@@ -30,5 +32,6 @@ pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
     Entry::extractor::<KMeansFeatures>(),
     Entry::extractor::<RandomPatches>(),
     Entry::extractor::<LocalDescriptors>(),
+    Entry::extractor::<Fisher>(),
     Entry::extractor::<VisualWords>(),
 ];

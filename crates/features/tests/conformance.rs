@@ -22,6 +22,15 @@ const VARIANTS: &[(&str, &str)] = &[
     ("hog", "cell = 5\ngamma = 'none'\norientations = 1"),
     ("kmeans-features", "k = 33\nside = 3\nkeep = 0.9\niterations = 5"),
     ("kmeans-features", "k = 3\nside = 1\ngrid = [1, 3]\nstep = 2\nepsilon = 0.0\nsamples = 50"),
+    (
+        "fisher",
+        "components = 3\nreduce = { kind = 'pca', dimensions = 5 }\nregions = [[1, 1], [3, 1]]\nplace = 0.5\n\
+         local = { kind = 'sift', cells = [1.0, 2.0], step = 2 }",
+    ),
+    (
+        "fisher",
+        "components = 2\nimproved = false\nreduce = { kind = 'none' }\nlocal = { kind = 'color-stats', cells = [1] }",
+    ),
     ("random-patches", "k = 40\nside = 5\nthreshold = 1.0\nkeep = 0.5\ngrid = [1, 1]"),
     ("local-descriptors", "[local]\nkind = 'sift'\ncells = [2.5, 6]\nstep = 3\nchannels = 'opponent'\nsmoothing = 0.2"),
     ("local-descriptors", "[local]\nkind = 'color-stats'\noverhang = 0.5"),
@@ -118,7 +127,7 @@ fn awkward_sizes_are_handled_or_refused() {
 }
 
 /// Extractors that learn a dictionary of several hundred words and refuse when two small images do not show as many.
-const DICTIONARIES: &[&str] = &["kmeans-features", "random-patches", "visual-words"];
+const DICTIONARIES: &[&str] = &["kmeans-features", "random-patches", "visual-words", "fisher"];
 
 /// Refusing is for channels alone: with its defaults every extractor without a dictionary takes grey and color of any
 /// size.

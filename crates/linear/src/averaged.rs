@@ -7,8 +7,9 @@
 //!
 //! η_t = η₀ (1 + 2 λ₂ η₀ t)^(−3/4), η₀ = rate / r², r² the mean of ‖x‖² + 1 over evenly spread rows.
 //!
-//! A step of 1/‖x‖² on one row alone moves its margin by 1, the width of the hinge, so that `rate` 1 is right for features
-//! of any scale. The exponent is Xu's for averaging. What is returned is the mean of the weights after every step but
+//! A step of 1/‖x‖² on one row alone moves its margin by 1, the width of the hinge, so that `rate` means the same for
+//! features of any scale. Between 1 and the rows of a batch is right: of a mean over rows that have little in common,
+//! each gets its share only. The exponent is Xu's for averaging. What is returned is the mean of the weights after every step but
 //! those of the first pass, in which they are far from where they end.
 
 use crate::machine::LinearModel;
@@ -53,13 +54,7 @@ impl Default for OneVsAll {
     fn default() -> Self {
         let (batch, epochs) =
             const { (NonZeroUsize::new(16).expect("positive"), NonZeroUsize::new(20).expect("positive")) };
-        Self {
-            loss: OneVsAllLoss::Hinge,
-            l2: NonNegative::literal(1e-5),
-            rate: Positive::literal(1.0),
-            batch,
-            epochs,
-        }
+        Self { loss: OneVsAllLoss::Hinge, l2: NonNegative::literal(1e-5), rate: Positive::literal(4.0), batch, epochs }
     }
 }
 
@@ -124,7 +119,9 @@ impl Descent {
         let square = mean_square(x);
         let first = settings.rate.get() / (square + 1.0);
         if !(first.is_finite() && first > 0.0) {
-            return Err(FitError::refused(format!("the mean square of the rows is {square}: scaled features may help")));
+            return Err(FitError::refused(format!(
+                "the mean square of the rows is {square}: scaled features may help"
+            )));
         }
         let (w, b) = (Array2::zeros((k, d)), Array1::zeros(k));
         let mean = LinearModel { w: w.clone(), b: b.clone() };
@@ -221,8 +218,8 @@ mod tests {
     fn two_steps_worked_by_hand() {
         // One row x = 1 of class 0 of two, λ₂ = 0: r² = 2, η₀ = ½. Step 1: margins 1 and 1, so that W = (½, −½), b = (½, −½).
         // Step 2: scores (1, −1), no slack left. The mean is of step 2 alone, (½, −½).
-        let settings =
-            OneVsAll { l2: NonNegative::literal(0.0), epochs: NonZeroUsize::new(2).unwrap(), ..OneVsAll::default() };
+        let (l2, rate) = (NonNegative::literal(0.0), Positive::literal(1.0));
+        let settings = OneVsAll { l2, rate, epochs: NonZeroUsize::new(2).unwrap(), ..OneVsAll::default() };
         let x = array![[1.0f32], [1.0]];
         let mut descent = Descent::new(&settings, &x, 2, 1).unwrap();
         assert_eq!(descent.step(&x, &[0, 0], &[0], false), 2.0);
@@ -238,6 +235,7 @@ mod tests {
         let settings = OneVsAll {
             loss: OneVsAllLoss::SquaredHinge,
             l2,
+            rate: Positive::literal(1.0),
             epochs: NonZeroUsize::new(100).unwrap(),
             ..OneVsAll::default()
         };

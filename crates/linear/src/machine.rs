@@ -118,13 +118,7 @@ impl Training {
         Ok(Fitted { model: Box::new(LinearModel { w, b }), epochs: end.iterations, converged: end.converged })
     }
 
-    fn by_sgd(
-        &self,
-        x: &dyn Rows,
-        y: &Labels,
-        seed: Seed,
-        on_epoch: &mut OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
+    fn by_sgd(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         let Self { learning_rate, momentum, l2, l1, schedule, .. } = *self;
         let sgd = Sgd { learning_rate, momentum, l2, l1, schedule };
         let (n, of, batch) = (x.n_rows(), self.epochs.get(), self.batch.get().min(x.n_rows()));
@@ -274,11 +268,7 @@ mod tests {
             let scores = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
-                    training
-                        .fit(&x, &y, Seed(5), &mut |_| ControlFlow::Continue(()))
-                        .unwrap()
-                        .model
-                        .scores(x.view())
+                    training.fit(&x, &y, Seed(5), &mut |_| ControlFlow::Continue(())).unwrap().model.scores(x.view())
                 })
             };
             assert_eq!(scores(1), scores(3), "{solver:?}");
@@ -289,8 +279,7 @@ mod tests {
     fn corners_are_refused_by_the_smooth_solver_and_divergence_is_told() {
         let y = Labels::new(array![0, 1, 0, 1], 2).unwrap();
         let x = rows(4, 2);
-        let fit =
-            |training: Training| training.fit(&x, &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
+        let fit = |training: Training| training.fit(&x, &y, Seed(0), &mut |_| ControlFlow::Continue(())).err().unwrap();
         let corner = Training { l1: NonNegative::literal(0.1), solver: Solver::Lbfgs, ..Training::DEFAULT };
         assert!(fit(corner).to_string().contains("smooth"));
         let wild = Training {

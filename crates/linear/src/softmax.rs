@@ -83,13 +83,7 @@ impl Softmax {
 }
 
 impl Classifier for Softmax {
-    fn fit(
-        &self,
-        x: &dyn Rows,
-        y: &Labels,
-        seed: Seed,
-        on_epoch: &mut OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
+    fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         self.training().fit(x, y, seed, on_epoch)
     }
 

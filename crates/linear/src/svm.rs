@@ -94,13 +94,7 @@ impl Svm {
 }
 
 impl Classifier for Svm {
-    fn fit(
-        &self,
-        x: &dyn Rows,
-        y: &Labels,
-        seed: Seed,
-        on_epoch: &mut OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
+    fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         self.training().fit(x, y, seed, on_epoch)
     }
 

@@ -1,0 +1,327 @@
+//! Fisher vectors (Perronnin, Dance 2007; improved: Perronnin, Sánchez, Mensink 2010; Sánchez et al. 2013).
+//!
+//! Local descriptors x_1 … x_N of a region of the image, reduced to D numbers each, against a mixture of K Gaussians
+//! with weights w, means μ and deviations σ that training descriptors taught. With the posteriors γ_i(k) the region
+//! becomes 2 K D numbers, by how much the mixture would have to move to explain it:
+//!
+//! G_μ(k) = Σ_i γ_i(k) (x_i − μ_k) / σ_k / (N √w_k),
+//! G_σ(k) = Σ_i γ_i(k) ((x_i − μ_k)² / σ_k² − 1) / (N √(2 w_k)).
+//!
+//! `improved` takes signed square roots and brings each region to length 1/√R, R regions, so that the whole has length 1.
+//! A region without a descriptor, or whose gradient is zero, stays zero. d = R · 2 K D; layout: region, then G_μ of all
+//! components, then G_σ of all. scikit-image's `fisher_vector` has another sign of G_σ and the gradient of the weights before.
+
+use crate::local::regions::Regions;
+use crate::local::sample::sample;
+use crate::local::{Describe, Local, Place};
+use bakeoff_core::params::NonNegative;
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_numeric::matmul_add_here;
+use bakeoff_unsupervised::{Gmm, Mixture, Reducer, Reduction, UnsupervisedError};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+
+/// Settings of Fisher vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fisher {
+    /// Which descriptor, on which grid.
+    pub local: Local,
+    /// What is done to descriptors first.
+    pub reduce: Reduction,
+    /// Weight of the place of a descriptor, (y, x) as shares of the image around its middle, that is appended to it, in
+    /// deviations of the reduced descriptors; 0 to leave it out.
+    pub place: NonNegative,
+    /// K.
+    pub components: NonZeroUsize,
+    /// Rounds of expectation–maximisation at most.
+    pub iterations: usize,
+    /// Random training descriptors for reduction and mixture.
+    pub samples: NonZeroUsize,
+    /// Grids of regions, (rows, columns) each.
+    pub regions: Vec<(NonZeroUsize, NonZeroUsize)>,
+    /// Whether square roots are taken and regions brought to one length.
+    pub improved: bool,
+}
+
+impl Default for Fisher {
+    fn default() -> Self {
+        let some = |v| NonZeroUsize::new(v).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            local: Local::default(),
+            reduce: Reduction::Pca { dimensions: some(64), whiten: false },
+            place: NonNegative::literal(0.0),
+            components: some(64),
+            iterations: 30,
+            samples: some(200_000),
+            regions: vec![(NonZeroUsize::MIN, NonZeroUsize::MIN)],
+            improved: true,
+        }
+    }
+}
+
+impl Recipe for Fisher {
+    const NAME: &'static str = "fisher";
+    const SUMMARY: &'static str = "Fisher vectors of local descriptors against a Gaussian mixture, improved by default";
+    const REFERENCE: &'static str = "lecture B6; Perronnin, Sánchez, Mensink 2010";
+}
+
+/// Numbers an image may become at most: 64 MB of f32.
+const MOST_NUMBERS: usize = 1 << 24;
+/// Descriptors an image that the source of the 2011 system speaks of.
+const USUAL_DESCRIPTORS: usize = 10_000;
+
+fn refused(error: UnsupervisedError) -> ExtractError {
+    ExtractError::refused(error.to_string())
+}
+
+impl Extractor for Fisher {
+    fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
+        let plan = self.local.plan(train.shape())?;
+        let regions = Regions::new(&self.regions)?;
+        let n = self.samples.get();
+        let drawn = sample(&Placed(&*plan), train, n, seed.derive("descriptors"));
+        let (values, places) = drawn.view().split_at(Axis(1), plan.dim());
+        let reducer = self.reduce.fit(values).map_err(refused)?;
+        let reduced = reducer.apply(values);
+        let weight = self.place.get() * deviation(reduced.view());
+        let layout = Layout::new(plan.places(), &regions, weight as f32);
+        let dim = reducer.dim_out() + layout.appended.ncols();
+        let total = regions.count().saturating_mul(2 * self.components.get()).saturating_mul(dim);
+        if total > MOST_NUMBERS {
+            let reason = format!("{total} numbers an image, {MOST_NUMBERS} are the most: fewer components or regions");
+            return Err(ExtractError::refused(reason));
+        }
+        let rows = if weight > 0.0 {
+            concatenate![Axis(1), reduced, places.mapv(|share| (share - 0.5) * weight as f32)]
+        } else {
+            reduced
+        };
+        let gmm = Gmm { components: self.components, iterations: self.iterations, ..Gmm::default() };
+        let mixture = gmm.fit(rows.view(), seed.derive("mixture")).map_err(refused)?;
+        Ok(Box::new(Fitted { shape: train.shape(), plan, reducer, layout, mixture, improved: self.improved }))
+    }
+
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+}
+
+/// Descriptors with their places, (y, x) as shares, behind them: for samples, which do not tell where they are from.
+struct Placed<'a>(&'a dyn Describe);
+
+impl Describe for Placed<'_> {
+    fn dim(&self) -> usize {
+        self.0.dim() + 2
+    }
+
+    fn places(&self) -> &[Place] {
+        self.0.places()
+    }
+
+    fn describe(&self, image: &[u8], scratch: &mut Vec<f32>, out: &mut [f32]) {
+        let d = self.0.dim();
+        let mut values = vec![0.0; self.places().len() * d];
+        self.0.describe(image, scratch, &mut values);
+        for ((row, values), place) in out.chunks_exact_mut(d + 2).zip(values.chunks_exact(d)).zip(self.places()) {
+            row[..d].copy_from_slice(values);
+            row[d..].copy_from_slice(&[place.y, place.x]);
+        }
+    }
+}
+
+/// Root mean square of centred rows over all columns.
+fn deviation(rows: ArrayView2<'_, f32>) -> f64 {
+    let mean = rows.mean_axis(Axis(0)).unwrap_or_default();
+    let squares = rows
+        .outer_iter()
+        .map(|row| row.iter().zip(&mean).map(|(v, m)| f64::from(v - m) * f64::from(v - m)).sum::<f64>());
+    (squares.sum::<f64>() / rows.len().max(1) as f64).sqrt()
+}
+
+/// Where the descriptors of every image are.
+struct Layout {
+    /// Positions of descriptors, atom after atom.
+    order: Vec<usize>,
+    /// Sets of places with the same regions: how many places, and which regions.
+    atoms: Vec<(usize, Vec<usize>)>,
+    /// Places a region.
+    counts: Vec<usize>,
+    /// What of each place is appended to its descriptor, in the order of the atoms; no columns for nothing.
+    appended: Array2<f32>,
+}
+
+impl Layout {
+    fn new(places: &[Place], regions: &Regions, weight: f32) -> Self {
+        let of: Vec<Vec<usize>> = places.iter().map(|place| regions.of(place).collect()).collect();
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by(|&a, &b| of[a].cmp(&of[b]));
+        let atoms = order.chunk_by(|&a, &b| of[a] == of[b]).map(|atom| (atom.len(), of[atom[0]].clone())).collect();
+        let mut counts = vec![0; regions.count()];
+        of.iter().flatten().for_each(|&region| counts[region] += 1);
+        let share = |i: usize, j: usize| if j == 0 { places[order[i]].y } else { places[order[i]].x };
+        let columns = if weight > 0.0 { 2 } else { 0 };
+        let appended = Array2::from_shape_fn((places.len(), columns), |(i, j)| (share(i, j) - 0.5) * weight);
+        Self { order, atoms, counts, appended }
+    }
+}
+
+/// Descriptors whose posteriors exist at a time: 1 MB of them with 1,024 components.
+const BLOCK: usize = 256;
+
+/// Sums over descriptors: Σ γ (K), and Σ γ [x, x²] (K, 2 D).
+struct Sums {
+    weights: Array1<f32>,
+    moments: Array2<f32>,
+}
+
+impl Sums {
+    fn zero(mixture: &Mixture) -> Self {
+        Self { weights: Array1::zeros(mixture.len()), moments: Array2::zeros((mixture.len(), 2 * mixture.dim())) }
+    }
+
+    /// Adds descriptors x (n, D).
+    fn add(&mut self, mixture: &Mixture, x: ArrayView2<'_, f32>) {
+        let d = mixture.dim();
+        let mut posteriors = Array2::zeros((BLOCK.min(x.nrows()), mixture.len()));
+        let mut powers = Array2::zeros((posteriors.nrows(), 2 * d));
+        for x in x.axis_chunks_iter(Axis(0), BLOCK) {
+            let mut posteriors = posteriors.slice_mut(s![..x.nrows(), ..]);
+            let mut powers = powers.slice_mut(s![..x.nrows(), ..]);
+            mixture.posteriors_here(x, posteriors.view_mut());
+            powers.slice_mut(s![.., ..d]).assign(&x);
+            powers.slice_mut(s![.., d..]).zip_mut_with(&x, |square, &v| *square = v * v);
+            matmul_add_here(posteriors.t(), powers.view(), self.moments.view_mut());
+            posteriors.outer_iter().for_each(|row| self.weights += &row);
+        }
+    }
+
+    fn add_sums(&mut self, other: &Self) {
+        self.weights += &other.weights;
+        self.moments += &other.moments;
+    }
+
+    /// Writes G_μ and G_σ (2 K D) of n descriptors.
+    fn gradient(&self, mixture: &Mixture, n: usize, out: &mut [f32]) {
+        let (k, d) = (mixture.len(), mixture.dim());
+        let (of_means, of_deviations) = out.split_at_mut(k * d);
+        let (means, variances) = (mixture.means(), mixture.variances());
+        for j in 0..k {
+            let scale = 1.0 / (n.max(1) as f32 * mixture.weights()[j].sqrt());
+            let weight = self.weights[j];
+            for i in 0..d {
+                let (mean, variance) = (means[[j, i]], variances[[j, i]]);
+                let (first, second) = (self.moments[[j, i]], self.moments[[j, d + i]]);
+                of_means[j * d + i] = scale * (first - weight * mean) / variance.sqrt();
+                let spread = second - 2.0 * mean * first + weight * (mean * mean - variance);
+                of_deviations[j * d + i] = scale * std::f32::consts::FRAC_1_SQRT_2 * spread / variance;
+            }
+        }
+    }
+}
+
+/// The Fisher vector (2 K D) of one region's descriptors `x` (n, D) against `mixture`, on the calling thread: G_μ of all
+/// components, then G_σ; `improved` takes signed square roots and brings it to length 1.
+///
+/// # Panics
+/// When the descriptors do not have the mixture's columns.
+pub fn fisher_vector(mixture: &Mixture, x: ArrayView2<'_, f32>, improved: bool) -> Vec<f32> {
+    let mut sums = Sums::zero(mixture);
+    sums.add(mixture, x);
+    let mut out = vec![0.0; 2 * mixture.len() * mixture.dim()];
+    sums.gradient(mixture, x.nrows(), &mut out);
+    if improved {
+        improve(&mut out, 1.0);
+    }
+    out
+}
+
+/// Signed square roots, then this length; zeros stay.
+fn improve(values: &mut [f32], length: f32) {
+    // The square of a signed square root is its absolute value.
+    let square: f64 = values.iter().map(|v| f64::from(v.abs())).sum();
+    let scale = if square > 0.0 { length / square.sqrt() as f32 } else { 0.0 };
+    values.iter_mut().for_each(|v| *v = v.signum() * v.abs().sqrt() * scale);
+}
+
+struct Fitted {
+    shape: (usize, usize, usize),
+    plan: Box<dyn Describe>,
+    reducer: Reducer,
+    layout: Layout,
+    mixture: Mixture,
+    improved: bool,
+}
+
+impl Fitted {
+    /// Reduced descriptors of one image with what is appended, (places, D), in the order of the atoms.
+    fn descriptors(&self, image: &[u8], scratch: &mut Vec<f32>) -> Array2<f32> {
+        let (places, d) = (self.plan.places().len(), self.reducer.dim_out());
+        let mut described = Array2::zeros((places, self.plan.dim()));
+        self.plan.describe(image, scratch, described.as_slice_mut().expect("made in standard layout"));
+        let mut reduced = Array2::zeros((places, d));
+        self.reducer.apply_here(described.view(), reduced.view_mut());
+        let mut ordered = Array2::zeros((places, self.mixture.dim()));
+        for ((mut row, &position), place) in
+            ordered.outer_iter_mut().zip(&self.layout.order).zip(self.layout.appended.outer_iter())
+        {
+            row.slice_mut(s![..d]).assign(&reduced.row(position));
+            row.slice_mut(s![d..]).assign(&place);
+        }
+        ordered
+    }
+
+    fn encode_one(&self, image: &[u8], scratch: &mut Vec<f32>, out: &mut [f32]) {
+        let x = self.descriptors(image, scratch);
+        let mut regions: Vec<Sums> = self.layout.counts.iter().map(|_| Sums::zero(&self.mixture)).collect();
+        let mut start = 0;
+        for (count, of) in &self.layout.atoms {
+            let mut sums = Sums::zero(&self.mixture);
+            sums.add(&self.mixture, x.slice(s![start..start + count, ..]));
+            of.iter().for_each(|&region| regions[region].add_sums(&sums));
+            start += count;
+        }
+        let length = 1.0 / (regions.len() as f32).sqrt();
+        let parts = out.chunks_exact_mut(2 * self.mixture.len() * self.mixture.dim());
+        for ((sums, &count), part) in regions.iter().zip(&self.layout.counts).zip(parts) {
+            sums.gradient(&self.mixture, count, part);
+            if self.improved {
+                improve(part, length);
+            }
+        }
+    }
+}
+
+impl Encoder for Fitted {
+    fn dim(&self) -> usize {
+        self.layout.counts.len() * 2 * self.mixture.len() * self.mixture.dim()
+    }
+
+    fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
+        assert_eq!(images.shape(), self.shape, "images of the fitted size");
+        assert_eq!(out.dim(), (images.len(), self.dim()), "one row of d numbers an image");
+        let mut scratch = Vec::new();
+        for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
+            self.encode_one(image, &mut scratch, row.as_slice_mut().expect("every row of out is contiguous"));
+        }
+    }
+
+    fn model_bytes(&self) -> usize {
+        self.reducer.model_bytes() + self.mixture.model_bytes()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let n = self.plan.places().len();
+        let (height, width, _) = self.shape;
+        if n >= USUAL_DESCRIPTORS {
+            return Vec::new();
+        }
+        vec![format!(
+            "{n} local descriptors an image of {width}×{height} pixels, where the 2011 ImageNet winner had about {USUAL_DESCRIPTORS}"
+        )]
+    }
+}
+
+#[cfg(test)]
+mod tests;
