@@ -11,14 +11,14 @@
 //! A region without a descriptor, or whose gradient is zero, stays zero. d = R · 2 K D; layout: region, then G_μ of all
 //! components, then G_σ of all. scikit-image's `fisher_vector` has another sign of G_σ and the gradient of the weights before.
 
+use crate::local::prepared::{Buffers, Prepared, refused};
 use crate::local::regions::Regions;
-use crate::local::sample::sample;
-use crate::local::{Describe, Local, Place};
+use crate::local::{Local, Place};
 use bakeoff_core::params::NonNegative;
 use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
 use bakeoff_numeric::matmul_add_here;
-use bakeoff_unsupervised::{Gmm, Mixture, Reducer, Reduction, UnsupervisedError};
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, concatenate, s};
+use bakeoff_unsupervised::{Gmm, Mixture, Reduction};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -29,16 +29,15 @@ pub struct Fisher {
     /// Which descriptor, on which grid.
     pub local: Local,
     /// What is done to descriptors first.
-    pub reduce: Reduction,
-    /// Weight of the place of a descriptor, (y, x) as shares of the image around its middle, that is appended to it, in
-    /// deviations of the reduced descriptors; 0 to leave it out.
+    pub reduction: Reduction,
+    /// Weight of a descriptor's place (shares of height and width) as two more numbers; 0 for none.
     pub place: NonNegative,
     /// K.
     pub components: NonZeroUsize,
     /// Rounds of expectation–maximisation at most.
     pub iterations: usize,
-    /// Random training descriptors for reduction and mixture.
-    pub samples: NonZeroUsize,
+    /// Random descriptors of the training images from which reduction and mixture are learned.
+    pub sample: NonZeroUsize,
     /// Grids of regions, (rows, columns) each.
     pub regions: Vec<(NonZeroUsize, NonZeroUsize)>,
     /// Whether square roots are taken and regions brought to one length.
@@ -50,11 +49,11 @@ impl Default for Fisher {
         let some = |v| NonZeroUsize::new(v).unwrap_or(NonZeroUsize::MIN);
         Self {
             local: Local::default(),
-            reduce: Reduction::Pca { dimensions: some(64), whiten: false },
+            reduction: Reduction::Pca { dimensions: some(64), whiten: false },
             place: NonNegative::literal(0.0),
             components: some(64),
             iterations: 30,
-            samples: some(200_000),
+            sample: some(200_000),
             regions: vec![(NonZeroUsize::MIN, NonZeroUsize::MIN)],
             improved: true,
         }
@@ -72,72 +71,27 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// Descriptors an image that the source of the 2011 system speaks of.
 const USUAL_DESCRIPTORS: usize = 10_000;
 
-fn refused(error: UnsupervisedError) -> ExtractError {
-    ExtractError::refused(error.to_string())
-}
-
 impl Extractor for Fisher {
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let plan = self.local.plan(train.shape())?;
         let regions = Regions::new(&self.regions)?;
-        let n = self.samples.get();
-        let drawn = sample(&Placed(&*plan), train, n, seed.derive("descriptors"));
-        let (values, places) = drawn.view().split_at(Axis(1), plan.dim());
-        let reducer = self.reduce.fit(values).map_err(refused)?;
-        let reduced = reducer.apply(values);
-        let weight = self.place.get() * deviation(reduced.view());
-        let layout = Layout::new(plan.places(), &regions, weight as f32);
-        let dim = reducer.dim_out() + layout.appended.ncols();
+        let n = self.sample.get();
+        let (prepared, rows) =
+            Prepared::fit(&self.local, &self.reduction, self.place, train, n, seed.derive("sample"))?;
+        let layout = Layout::new(prepared.places(), &regions);
+        let dim = prepared.dim();
         let total = regions.count().saturating_mul(2 * self.components.get()).saturating_mul(dim);
         if total > MOST_NUMBERS {
             let reason = format!("{total} numbers an image, {MOST_NUMBERS} are the most: fewer components or regions");
             return Err(ExtractError::refused(reason));
         }
-        let rows = if weight > 0.0 {
-            concatenate![Axis(1), reduced, places.mapv(|share| (share - 0.5) * weight as f32)]
-        } else {
-            reduced
-        };
         let gmm = Gmm { components: self.components, iterations: self.iterations, ..Gmm::default() };
         let mixture = gmm.fit(rows.view(), seed.derive("mixture")).map_err(refused)?;
-        Ok(Box::new(Fitted { shape: train.shape(), plan, reducer, layout, mixture, improved: self.improved }))
+        Ok(Box::new(Fitted { shape: train.shape(), prepared, layout, mixture, improved: self.improved }))
     }
 
     fn is_deterministic(&self) -> bool {
         false
     }
-}
-
-/// Descriptors with their places, (y, x) as shares, behind them: for samples, which do not tell where they are from.
-struct Placed<'a>(&'a dyn Describe);
-
-impl Describe for Placed<'_> {
-    fn dim(&self) -> usize {
-        self.0.dim() + 2
-    }
-
-    fn places(&self) -> &[Place] {
-        self.0.places()
-    }
-
-    fn describe(&self, image: &[u8], scratch: &mut Vec<f32>, out: &mut [f32]) {
-        let d = self.0.dim();
-        let mut values = vec![0.0; self.places().len() * d];
-        self.0.describe(image, scratch, &mut values);
-        for ((row, values), place) in out.chunks_exact_mut(d + 2).zip(values.chunks_exact(d)).zip(self.places()) {
-            row[..d].copy_from_slice(values);
-            row[d..].copy_from_slice(&[place.y, place.x]);
-        }
-    }
-}
-
-/// Root mean square of centred rows over all columns.
-fn deviation(rows: ArrayView2<'_, f32>) -> f64 {
-    let mean = rows.mean_axis(Axis(0)).unwrap_or_default();
-    let squares = rows
-        .outer_iter()
-        .map(|row| row.iter().zip(&mean).map(|(v, m)| f64::from(v - m) * f64::from(v - m)).sum::<f64>());
-    (squares.sum::<f64>() / rows.len().max(1) as f64).sqrt()
 }
 
 /// Where the descriptors of every image are.
@@ -148,22 +102,17 @@ struct Layout {
     atoms: Vec<(usize, Vec<usize>)>,
     /// Places a region.
     counts: Vec<usize>,
-    /// What of each place is appended to its descriptor, in the order of the atoms; no columns for nothing.
-    appended: Array2<f32>,
 }
 
 impl Layout {
-    fn new(places: &[Place], regions: &Regions, weight: f32) -> Self {
+    fn new(places: &[Place], regions: &Regions) -> Self {
         let of: Vec<Vec<usize>> = places.iter().map(|place| regions.of(place).collect()).collect();
         let mut order: Vec<usize> = (0..places.len()).collect();
         order.sort_by(|&a, &b| of[a].cmp(&of[b]));
         let atoms = order.chunk_by(|&a, &b| of[a] == of[b]).map(|atom| (atom.len(), of[atom[0]].clone())).collect();
         let mut counts = vec![0; regions.count()];
         of.iter().flatten().for_each(|&region| counts[region] += 1);
-        let share = |i: usize, j: usize| if j == 0 { places[order[i]].y } else { places[order[i]].x };
-        let columns = if weight > 0.0 { 2 } else { 0 };
-        let appended = Array2::from_shape_fn((places.len(), columns), |(i, j)| (share(i, j) - 0.5) * weight);
-        Self { order, atoms, counts, appended }
+        Self { order, atoms, counts }
     }
 }
 
@@ -247,33 +196,15 @@ fn improve(values: &mut [f32], length: f32) {
 
 struct Fitted {
     shape: (usize, usize, usize),
-    plan: Box<dyn Describe>,
-    reducer: Reducer,
+    prepared: Prepared,
     layout: Layout,
     mixture: Mixture,
     improved: bool,
 }
 
 impl Fitted {
-    /// Reduced descriptors of one image with what is appended, (places, D), in the order of the atoms.
-    fn descriptors(&self, image: &[u8], scratch: &mut Vec<f32>) -> Array2<f32> {
-        let (places, d) = (self.plan.places().len(), self.reducer.dim_out());
-        let mut described = Array2::zeros((places, self.plan.dim()));
-        self.plan.describe(image, scratch, described.as_slice_mut().expect("made in standard layout"));
-        let mut reduced = Array2::zeros((places, d));
-        self.reducer.apply_here(described.view(), reduced.view_mut());
-        let mut ordered = Array2::zeros((places, self.mixture.dim()));
-        for ((mut row, &position), place) in
-            ordered.outer_iter_mut().zip(&self.layout.order).zip(self.layout.appended.outer_iter())
-        {
-            row.slice_mut(s![..d]).assign(&reduced.row(position));
-            row.slice_mut(s![d..]).assign(&place);
-        }
-        ordered
-    }
-
-    fn encode_one(&self, image: &[u8], scratch: &mut Vec<f32>, out: &mut [f32]) {
-        let x = self.descriptors(image, scratch);
+    fn encode_one(&self, image: &[u8], buffers: &mut Buffers, out: &mut [f32]) {
+        let x = self.prepared.of(image, buffers).select(Axis(0), &self.layout.order);
         let mut regions: Vec<Sums> = self.layout.counts.iter().map(|_| Sums::zero(&self.mixture)).collect();
         let mut start = 0;
         for (count, of) in &self.layout.atoms {
@@ -301,18 +232,18 @@ impl Encoder for Fitted {
     fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
         assert_eq!(images.shape(), self.shape, "images of the fitted size");
         assert_eq!(out.dim(), (images.len(), self.dim()), "one row of d numbers an image");
-        let mut scratch = Vec::new();
+        let mut buffers = Buffers::default();
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
-            self.encode_one(image, &mut scratch, row.as_slice_mut().expect("every row of out is contiguous"));
+            self.encode_one(image, &mut buffers, row.as_slice_mut().expect("every row of out is contiguous"));
         }
     }
 
     fn model_bytes(&self) -> usize {
-        self.reducer.model_bytes() + self.mixture.model_bytes()
+        self.prepared.model_bytes() + self.mixture.model_bytes()
     }
 
     fn notes(&self) -> Vec<String> {
-        let n = self.plan.places().len();
+        let n = self.layout.order.len();
         let (height, width, _) = self.shape;
         if n >= USUAL_DESCRIPTORS {
             return Vec::new();

@@ -24,12 +24,12 @@ const VARIANTS: &[(&str, &str)] = &[
     ("kmeans-features", "k = 3\nside = 1\ngrid = [1, 3]\nstep = 2\nepsilon = 0.0\nsamples = 50"),
     (
         "fisher",
-        "components = 3\nreduce = { kind = 'pca', dimensions = 5 }\nregions = [[1, 1], [3, 1]]\nplace = 0.5\n\
+        "components = 3\nreduction = { kind = 'pca', dimensions = 5 }\nregions = [[1, 1], [3, 1]]\nplace = 0.5\n\
          local = { kind = 'sift', cells = [1.0, 2.0], step = 2 }",
     ),
     (
         "fisher",
-        "components = 2\nimproved = false\nreduce = { kind = 'none' }\nlocal = { kind = 'color-stats', cells = [1] }",
+        "components = 2\nimproved = false\nreduction = { kind = 'none' }\nlocal = { kind = 'color-stats', cells = [1] }",
     ),
     ("random-patches", "k = 40\nside = 5\nthreshold = 1.0\nkeep = 0.5\ngrid = [1, 1]"),
     ("local-descriptors", "[local]\nkind = 'sift'\ncells = [2.5, 6]\nstep = 3\nchannels = 'opponent'\nsmoothing = 0.2"),

@@ -74,8 +74,13 @@ fn images(n: usize) -> Images {
 
 fn settings() -> Fisher {
     let some = |v| NonZeroUsize::new(v).unwrap();
-    let reduce = Reduction::Pca { dimensions: some(6), whiten: false };
-    Fisher { reduce, components: some(4), regions: vec![(some(1), some(1)), (some(3), some(1))], ..Fisher::default() }
+    let reduction = Reduction::Pca { dimensions: some(6), whiten: false };
+    Fisher {
+        reduction,
+        components: some(4),
+        regions: vec![(some(1), some(1)), (some(3), some(1))],
+        ..Fisher::default()
+    }
 }
 
 #[test]
