@@ -1,6 +1,7 @@
 //! Lloyd's rounds over all rows.
 
 use super::assign::{self, Assigner};
+use super::bounds::{self, Plan, Round};
 use super::{KMeans, Metric, Outcome};
 use crate::distance;
 use crate::rows;
@@ -14,6 +15,9 @@ pub(super) fn fit(settings: &KMeans, x: ArrayView2<'_, f32>, start: Array2<f32>)
     let mut rounds = Rounds::new(rows::slice(&x), start);
     let least = settings.tolerance.get() * if settings.tolerance.get() > 0.0 { mean_variance(x.view()) } else { 0.0 };
     for iterations in 1..=settings.iterations {
+        if iterations == PLAIN_ROUNDS + 1 && bounds::pay(x.nrows(), settings.k.get()) {
+            rounds.start_bounds();
+        }
         let changed = rounds.assign();
         if changed == 0 {
             return rounds.outcome(iterations, true);
@@ -27,12 +31,18 @@ pub(super) fn fit(settings: &KMeans, x: ArrayView2<'_, f32>, start: Array2<f32>)
     rounds.outcome(settings.iterations, false)
 }
 
+/// Rounds before bounds are kept: centres still move too far for them to hold.
+const PLAIN_ROUNDS: usize = 3;
+
 struct Rounds<'a> {
     x: &'a [f32],
     d: usize,
     part_rows: usize,
     parts: Vec<Part>,
     centers: Array2<f32>,
+    /// How far each centre moved in the last round.
+    moves: Vec<f64>,
+    plan: Option<Plan>,
 }
 
 /// The clusters of some rows. Rows are always added in one order within a part, and parts in theirs.
@@ -40,6 +50,8 @@ struct Part {
     ids: Vec<u32>,
     sums: Vec<f64>,
     counts: Vec<u32>,
+    /// Lower bounds, once they are kept.
+    lower: Vec<f32>,
 }
 
 /// A row that no cluster has yet.
@@ -50,15 +62,40 @@ impl<'a> Rounds<'a> {
         let (k, d) = centers.dim();
         let n = x.len() / d;
         let part_rows = rows::part_rows(n, k * d * size_of::<f64>(), assign::BLOCK);
-        let part =
-            |rows: &[f32]| Part { ids: vec![NOBODY; rows.len() / d], sums: vec![0.0; k * d], counts: vec![0; k] };
-        Self { x, d, part_rows, parts: x.chunks(part_rows * d).map(part).collect(), centers }
+        let part = |rows: &[f32]| Part {
+            ids: vec![NOBODY; rows.len() / d],
+            sums: vec![0.0; k * d],
+            counts: vec![0; k],
+            lower: Vec::new(),
+        };
+        Self {
+            x,
+            d,
+            part_rows,
+            parts: x.chunks(part_rows * d).map(part).collect(),
+            centers,
+            moves: vec![0.0; k],
+            plan: None,
+        }
+    }
+
+    /// From now on panels of centres that cannot hold a row's nearest are left out.
+    fn start_bounds(&mut self) {
+        let plan = Plan::new(rows::view(self.x, self.d), self.centers.view(), bounds::order(self.centers.view()));
+        self.parts.iter_mut().for_each(|part| part.lower = vec![0.0; part.ids.len() * plan.n_panels]);
+        self.plan = Some(plan);
     }
 
     /// Gives every row its nearest centre; how many rows changed theirs.
     fn assign(&mut self) -> usize {
-        let assigner = Assigner::new(self.centers.view(), Metric::Distance);
         let parts = self.parts.par_iter_mut().zip(self.x.par_chunks(self.part_rows * self.d));
+        if let Some(plan) = &self.plan {
+            let round = Round::new(plan, &self.centers, &self.moves);
+            let assign =
+                |(i, (part, rows)): (usize, (&mut Part, &[f32]))| part.assign_bounded(&round, rows, i * self.part_rows);
+            return parts.enumerate().map(assign).sum();
+        }
+        let assigner = Assigner::new(self.centers.view(), Metric::Distance);
         parts.map(|(part, rows)| part.assign(&assigner, rows, self.d)).sum()
     }
 
@@ -97,7 +134,12 @@ impl<'a> Rounds<'a> {
 
     fn give(&mut self, row: usize, cluster: usize) {
         let values = &self.x[row * self.d..][..self.d];
-        self.parts[row / self.part_rows].change(row % self.part_rows, cluster as u32, values);
+        let (part, row) = (&mut self.parts[row / self.part_rows], row % self.part_rows);
+        part.change(row, cluster as u32, values);
+        if let Some(plan) = &self.plan {
+            // The bound of the panel that it leaves was without its old centre.
+            part.lower[row * plan.n_panels..][..plan.n_panels].fill(0.0);
+        }
     }
 
     fn counts(&self) -> Vec<u64> {
@@ -130,6 +172,7 @@ impl<'a> Rounds<'a> {
                 moved
             })
             .collect();
+        self.moves = moves.iter().map(|square| square.sqrt()).collect();
         moves.into_iter().sum()
     }
 
@@ -151,6 +194,22 @@ impl Part {
                     self.change(row, id, &rows[i * d..][..d]);
                     changed += 1;
                 }
+            }
+        }
+        changed
+    }
+
+    /// As [`Part::assign`], without the panels that the bounds leave out.
+    fn assign_bounded(&mut self, round: &Round<'_>, values: &[f32], first: usize) -> usize {
+        let mut found = vec![0; self.ids.len()];
+        let rows = bounds::Rows { values, first, ids: &self.ids, lower: &mut self.lower, found: &mut found };
+        bounds::assign(round, rows);
+        let d = values.len() / self.ids.len();
+        let mut changed = 0;
+        for (row, (id, values)) in found.into_iter().zip(values.chunks_exact(d)).enumerate() {
+            if self.ids[row] != id {
+                self.change(row, id, values);
+                changed += 1;
             }
         }
         changed
@@ -201,4 +260,51 @@ impl WithSimd for Add<'_> {
 fn mean_variance(x: ArrayView2<'_, f32>) -> f64 {
     let moments = crate::rows::moments(x);
     moments.variance.mean().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakeoff_core::seed::Seed;
+    use rand::Rng;
+
+    /// Rows with lumps, some of them twice, so that equals and duplicates occur.
+    fn lumps(n: usize, d: usize, far: f32) -> Array2<f32> {
+        let mut rng = Seed(4).rng();
+        let centers = Array2::from_shape_simple_fn((40, d), || rng.gen_range(-3.0..3.0f32));
+        let mut x = Array2::from_shape_fn((n, d), |(i, j)| centers[[i % 40, j]] + rng.gen_range(-1.0..1.0f32) + far);
+        for i in 0..n / 10 {
+            let twin = x.row(i).to_owned();
+            x.row_mut(n - 1 - i).assign(&twin);
+        }
+        x
+    }
+
+    #[test]
+    fn bounds_leave_every_round_as_it_is() {
+        for (n, d, k, far) in [(3000, 7, 130, 0.0), (2500, 33, 200, 0.0), (2000, 5, 150, 500.0)] {
+            let x = lumps(n, d, far);
+            let mut start = x.select(Axis(0), &(0..k).map(|i| i * (n / k)).collect::<Vec<_>>());
+            // Two centres that are equal, and one far from all rows, which stays empty until it is given one.
+            let twin = start.row(3).to_owned();
+            start.row_mut(k - 2).assign(&twin);
+            start.row_mut(5).fill(1e3);
+            let values = x.as_slice().unwrap();
+            let (mut plain, mut bounded) = (Rounds::new(values, start.clone()), Rounds::new(values, start));
+            let mut changes = 0;
+            for round in 0..25 {
+                if round == 1 && bounds::pay(n, k) {
+                    bounded.start_bounds();
+                }
+                let (changed, same) = (plain.assign(), bounded.assign());
+                assert_eq!(changed, same, "round {round}");
+                changes += changed;
+                plain.fill_empty();
+                bounded.fill_empty();
+                assert_eq!((plain.move_centers(), &plain.centers), (bounded.move_centers(), &bounded.centers));
+                assert!(plain.parts.iter().zip(&bounded.parts).all(|(a, b)| a.ids == b.ids), "round {round}");
+            }
+            assert!(changes > n, "{changes}");
+        }
+    }
 }
