@@ -143,9 +143,26 @@ pub fn pack_rows(a: ArrayView2<'_, f32>, out: &mut Vec<[f32; ROWS]>) {
     if p == 0 {
         return;
     }
-    for (i, row) in a.outer_iter().enumerate() {
-        let group = &mut out[i / ROWS * p..][..p];
-        group.iter_mut().zip(row).for_each(|(six, &value)| six[i % ROWS] = value);
+    for (rows, out) in a.axis_chunks_iter(Axis(0), ROWS).zip(out.chunks_exact_mut(p)) {
+        pack_group(rows, out);
+    }
+}
+
+/// Writes up to six rows (p each) as p by six.
+fn pack_group(rows: ArrayView2<'_, f32>, out: &mut [[f32; ROWS]]) {
+    let p = out.len();
+    let slices: [&[f32]; ROWS] =
+        std::array::from_fn(|i| if i < rows.nrows() { rows.row(i).to_slice().unwrap_or(&[]) } else { &[] });
+    // Six rows side by side are written once; the general way writes every line of `out` six times.
+    if slices.iter().all(|slice| slice.len() == p) {
+        let [a, b, c, d, e, f] = slices.map(|slice| &slice[..p]);
+        for (k, six) in out.iter_mut().enumerate() {
+            *six = [a[k], b[k], c[k], d[k], e[k], f[k]];
+        }
+        return;
+    }
+    for (i, row) in rows.outer_iter().enumerate() {
+        out.iter_mut().zip(row).for_each(|(six, &value)| six[i] = value);
     }
 }
 
