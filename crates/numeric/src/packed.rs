@@ -256,7 +256,8 @@ impl WithSimd for Nearest<'_> {
         let mut best = [[nothing; ROWS]; BLOCK_GROUPS];
         let groups = values.len().div_ceil(ROWS);
         for (panel_id, (panel, bias)) in packed.panels::<S>().enumerate() {
-            let [first, second] = [0, 1].map(|v| simd.splat_u32s((panel_id * VECTORS + v) as u32));
+            let first = simd.splat_u32s((panel_id * VECTORS) as u32);
+            let second = simd.splat_u32s((panel_id * VECTORS + 1) as u32);
             for (group, best) in best[..groups].iter_mut().enumerate() {
                 let sums = tile(simd, &rows[group * p..][..p], panel, bias);
                 for ((value, id), sums) in best.iter_mut().zip(sums) {
