@@ -1,4 +1,4 @@
-//! What features made of gradients share.
+//! What features made of gradients share, down to the grey of a pixel.
 
 use std::f32::consts::PI;
 
@@ -55,4 +55,11 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
         rest = a.mul_add(*b, rest);
     }
     ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
+}
+
+/// OpenCV's grey of a pixel, 0.299 R + 0.587 G + 0.114 B: weights are multiples of 2⁻¹⁵, the sum is rounded to a byte.
+#[inline(always)]
+pub(crate) fn grey([r, g, b]: [u8; 3]) -> u8 {
+    let weighted = 9798 * u32::from(r) + 19235 * u32::from(g) + 3735 * u32::from(b);
+    ((weighted + (1 << 14)) >> 15) as u8
 }

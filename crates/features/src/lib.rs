@@ -6,6 +6,7 @@ pub mod fisher;
 mod gradient;
 pub mod hog;
 pub mod kmeans_features;
+pub mod lbp;
 pub mod local;
 pub mod local_descriptors;
 pub mod pixels;
@@ -18,6 +19,7 @@ pub use color_histogram::ColorHistogram;
 pub use fisher::Fisher;
 pub use hog::Hog;
 pub use kmeans_features::KMeansFeatures;
+pub use lbp::Lbp;
 pub use local::Local;
 pub use local_descriptors::LocalDescriptors;
 pub use pixels::Pixels;
@@ -31,6 +33,7 @@ pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
     Entry::extractor::<Hog>(),
     Entry::extractor::<KMeansFeatures>(),
     Entry::extractor::<RandomPatches>(),
+    Entry::extractor::<Lbp>(),
     Entry::extractor::<LocalDescriptors>(),
     Entry::extractor::<Fisher>(),
     Entry::extractor::<VisualWords>(),

@@ -1,6 +1,6 @@
 //! Local descriptors: numbers about squares of an image, on a regular grid, as visual words and Fisher vectors use them.
 //!
-//! All images of one size have the same squares, so a descriptor is first turned into a [`Describe`] plan for a size,
+//! All images of one size have the same squares, so a descriptor is first turned into a plan for a size,
 //! which says where the squares lie and fills one row a square. A square lies whole in the image unless the settings
 //! let it overhang; an image that is smaller than one square has a single one at its centre. What lies outside of the
 //! image repeats its border.

@@ -33,6 +33,7 @@ const VARIANTS: &[(&str, &str)] = &[
     ),
     ("random-patches", "k = 40\nside = 5\nthreshold = 1.0\nkeep = 0.5\ngrid = [1, 1]"),
     ("local-descriptors", "[local]\nkind = 'sift'\ncells = [2.5, 6]\nstep = 3\nchannels = 'opponent'\nsmoothing = 0.2"),
+    ("lbp", "radius = 2.5\nrotation_invariant = true\ngrid = [3, 2]"),
     ("local-descriptors", "[local]\nkind = 'color-stats'\noverhang = 0.5"),
     ("local-descriptors", "[local]\nkind = 'patches'\nside = 5\nstep = 2"),
     (

@@ -21,9 +21,37 @@ struct Slot {
     weights: Vec<f32>,
 }
 
+/// Slots summed together.
+const TOGETHER: usize = 4;
+
+/// What one row of cells gives to up to four row slots.
+struct Share {
+    /// Which; where there are fewer than four, the one behind the last, which nobody reads.
+    slots: [usize; TOGETHER],
+    /// Of each row of pixels, in those slots.
+    weights: Vec<[f32; TOGETHER]>,
+}
+
+/// The shares of the row of cells that begins at `top`.
+fn shares(slots: &[Slot], top: usize, cell: usize) -> Vec<Share> {
+    let touched =
+        |slot: &&usize| (slots[**slot].start..slots[**slot].start + slots[**slot].weights.len()).contains(&top);
+    let all: Vec<usize> = (0..slots.len()).collect();
+    let touched: Vec<usize> = all.iter().filter(touched).copied().collect();
+    let share = |touched: &[usize]| {
+        let of = |i: usize| touched.get(i).copied().unwrap_or(slots.len());
+        let weight = |row: usize, i: usize| slots.get(of(i)).map_or(0.0, |slot| slot.weights[top + row - slot.start]);
+        Share {
+            slots: std::array::from_fn(of),
+            weights: (0..cell).map(|row| std::array::from_fn(|i| weight(row, i))).collect(),
+        }
+    };
+    touched.chunks(TOGETHER).map(share).collect()
+}
+
 /// Everything that depends on the settings and the image size alone.
 pub(super) struct Plan {
-    gamma: [f32; 256],
+    gamma: Gamma,
     image: (usize, usize, usize),
     /// Padded height and width, whole cells.
     size: (usize, usize),
@@ -35,6 +63,8 @@ pub(super) struct Plan {
     interpolate: bool,
     rows: Vec<Slot>,
     columns: Vec<Slot>,
+    /// Which row slots each row of cells weighs in.
+    shares: Vec<Vec<Share>>,
     /// Blocks: where the vector is clipped; `None` for the plain form.
     clip: Option<f32>,
 }
@@ -66,9 +96,9 @@ impl Plan {
             Form::Plain => (0..cells).map(|i| Slot { start: i * cell, weights: vec![1.0; cell] }).collect(),
             Form::Blocks => (0..=cells - BLOCK).flat_map(|block| block_slots(block, cell, hog.gaussian)).collect(),
         };
-        let gamma = |v: usize| if hog.gamma == Gamma::Sqrt { (v as f32).sqrt() } else { v as f32 };
+        let row_slots: Vec<Slot> = slots(rows);
         Self {
-            gamma: std::array::from_fn(gamma),
+            gamma: hog.gamma,
             image: (height, width, channels),
             size: (rows * cell, columns * cell),
             offset: ((rows * cell - height) / 2, (columns * cell - width) / 2),
@@ -76,7 +106,8 @@ impl Plan {
             orientations: hog.orientations.get(),
             signed: hog.signed,
             interpolate: hog.form == Form::Blocks,
-            rows: slots(rows),
+            shares: (0..rows).map(|row| shares(&row_slots, row * cell, cell)).collect(),
+            rows: row_slots,
             columns: slots(columns),
             clip: (hog.form == Form::Blocks).then_some(hog.clip.get() as f32),
         }
@@ -100,9 +131,9 @@ impl Plan {
         Scratch {
             channels: vec![0.0; self.image.2 * self.size.0 * self.stride()],
             planes: vec![0.0; self.orientations * self.cell * self.lanes()],
-            sums: vec![0.0; self.rows.len() * self.orientations * self.lanes()],
+            sums: vec![0.0; (self.rows.len() + 1) * self.orientations * self.lanes()],
             turned: vec![0.0; self.padded_orientations() * self.lanes()],
-            histograms: vec![0.0; self.dim()],
+            histograms: vec![0.0; self.dim() + LANES],
         }
     }
 
@@ -122,8 +153,15 @@ impl Plan {
                 let line = &image[from * width * n_channels..][..width * n_channels];
                 let row = &mut channels[(channel * rows + y) * self.stride()..][..self.stride()];
                 let inner = &mut row[1..=columns];
-                for (value, pixel) in inner[left..].iter_mut().zip(line.chunks_exact(n_channels)) {
-                    *value = self.gamma[usize::from(pixel[channel])];
+                let values = &mut inner[left..left + width];
+                if n_channels == 1 {
+                    values.iter_mut().zip(line).for_each(|(value, &byte)| *value = f32::from(byte));
+                } else {
+                    let bytes = line[channel..].iter().step_by(n_channels);
+                    values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = f32::from(byte));
+                }
+                if self.gamma == Gamma::Sqrt {
+                    values.iter_mut().for_each(|value| *value = value.sqrt());
                 }
                 let (first, last) = (inner[left], inner[left + width - 1]);
                 inner[..left].fill(first);
@@ -189,25 +227,27 @@ impl Plan {
         self.orientations.next_multiple_of(LANES)
     }
 
-    /// Adds the planes of the rows from `top` on to every slot that they weigh in.
+    /// Adds the planes of the row of cells `row` to every slot that it weighs in: direction by direction, so that a
+    /// vote is read once for up to four slots.
     #[inline(always)]
-    fn sum_rows(&self, top: usize, planes: &[f32], sums: &mut [f32]) {
-        let lanes = self.lanes();
-        for (slot, sums) in self.rows.iter().zip(sums.chunks_exact_mut(self.orientations * lanes)) {
-            if slot.start > top || top >= slot.start + slot.weights.len() {
-                continue;
-            }
-            let weights = &slot.weights[top - slot.start..][..self.cell];
-            for (sums, plane) in sums.chunks_exact_mut(lanes).zip(planes.chunks_exact(self.cell * lanes)) {
-                for (x, sum) in sums.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                    let mut total = *sum;
-                    for (row, &weight) in weights.iter().enumerate() {
-                        let votes = lanes_at(plane, row * lanes + x * LANES);
-                        for i in 0..LANES {
-                            total[i] = votes[i].mul_add(weight, total[i]);
+    fn sum_rows(&self, row: usize, planes: &[f32], sums: &mut [f32]) {
+        let (lanes, of_slot) = (self.lanes(), self.orientations * self.lanes());
+        for share in &self.shares[row] {
+            for (direction, plane) in planes.chunks_exact(self.cell * lanes).enumerate() {
+                for x in (0..lanes).step_by(LANES) {
+                    let at = share.slots.map(|slot| slot * of_slot + direction * lanes + x);
+                    let mut totals = at.map(|at| *lanes_at(sums, at));
+                    for (votes, weights) in plane.chunks_exact(lanes).zip(&share.weights) {
+                        let votes = lanes_at(votes, x);
+                        for (total, &weight) in totals.iter_mut().zip(weights) {
+                            for i in 0..LANES {
+                                total[i] = votes[i].mul_add(weight, total[i]);
+                            }
                         }
                     }
-                    *sum = total;
+                    for (at, total) in at.into_iter().zip(totals) {
+                        store(sums, at, total);
+                    }
                 }
             }
         }
@@ -217,11 +257,10 @@ impl Plan {
     #[inline(always)]
     fn sum_columns(&self, top: usize, sums: &[f32], turned: &mut [f32], histograms: &mut [f32]) {
         let per_row = self.columns.len() * self.orientations;
-        let rows = sums.chunks_exact(self.orientations * self.lanes()).zip(histograms.chunks_exact_mut(per_row));
-        for (slot, (sums, histograms)) in self.rows.iter().zip(rows) {
+        for (i, (slot, sums)) in self.rows.iter().zip(sums.chunks_exact(self.orientations * self.lanes())).enumerate() {
             if slot.start + slot.weights.len() == top + self.cell {
                 self.turn(sums, turned);
-                self.sum_turned(turned, histograms);
+                self.sum_turned(turned, &mut histograms[i * per_row..][..per_row + LANES]);
             }
         }
     }
@@ -235,20 +274,21 @@ impl Plan {
         }
     }
 
+    /// Whole lanes are written; what they hold beyond their directions is overwritten by those that come next.
     #[inline(always)]
     fn sum_turned(&self, turned: &[f32], histograms: &mut [f32]) {
         let padded = self.padded_orientations();
-        for (slot, histogram) in self.columns.iter().zip(histograms.chunks_exact_mut(self.orientations)) {
-            for (group, histogram) in histogram.chunks_mut(LANES).enumerate() {
+        for (j, slot) in self.columns.iter().enumerate() {
+            for group in (0..self.orientations).step_by(LANES) {
                 let mut total = [0.0f32; LANES];
                 let columns = turned[slot.start * padded..].chunks_exact(padded);
                 for (column, &weight) in columns.zip(&slot.weights) {
-                    let votes = lanes_at(column, group * LANES);
+                    let votes = lanes_at(column, group);
                     for i in 0..LANES {
                         total[i] = votes[i].mul_add(weight, total[i]);
                     }
                 }
-                histogram.copy_from_slice(&total[..histogram.len()]);
+                store(histograms, j * self.orientations + group, total);
             }
         }
     }
@@ -257,7 +297,7 @@ impl Plan {
     #[inline(always)]
     fn finish(&self, histograms: &[f32], out: &mut [f32]) {
         let Some(clip) = self.clip else {
-            out.copy_from_slice(histograms);
+            out.copy_from_slice(&histograms[..out.len()]);
             return;
         };
         let per_row = self.columns.len() * self.orientations;
@@ -292,7 +332,7 @@ impl WithSimd for EncodeOne<'_> {
         scratch.sums.fill(0.0);
         for top in (0..plan.size.0).step_by(plan.cell) {
             plan.fill_planes(top, &scratch.channels, &mut scratch.planes);
-            plan.sum_rows(top, &scratch.planes, &mut scratch.sums);
+            plan.sum_rows(top / plan.cell, &scratch.planes, &mut scratch.sums);
             plan.sum_columns(top, &scratch.sums, &mut scratch.turned, &mut scratch.histograms);
         }
         plan.finish(&scratch.histograms, out);

@@ -7,7 +7,7 @@
 //! 1, clipped at 0.2, brought to length 1 again; `root` then takes L1 shares and their square roots (RootSIFT:
 //! Arandjelović, Zisserman 2012). A square without any gradient is zero. Layout: cell row, cell column, direction.
 //!
-//! Equal to OpenCV's `SIFT.compute` at upright keypoints in these places (of size ⅔ cell · 2) but for four things:
+//! Equal to OpenCV's `SIFT.compute` at upright keypoints in these places (of size ⅔ cell) but for four things:
 //! OpenCV rounds a centre to a whole pixel, where ours may lie between two; it blurs first by √(1.6² − 0.5²) pixels,
 //! whatever the cell's side, where `smoothing` is a share of that side; its arc tangent is off by up to 0.3°; and it
 //! multiplies by 512 and rounds to bytes.

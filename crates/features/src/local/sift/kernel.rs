@@ -6,7 +6,7 @@
 //! columns of cells. Eight directions are one vector.
 
 use super::{Channels, NUMBERS, Plan};
-use crate::gradient::{angle, dot};
+use crate::gradient::{angle, dot, greater, grey, lesser};
 use crate::local::grid::Line;
 use pulp::{Simd, WithSimd};
 use std::f32::consts::PI;
@@ -167,7 +167,7 @@ impl Sizes {
             }
             for (value, pixel) in row.iter_mut().zip(line.as_chunks::<3>().0) {
                 *value = match plan.color {
-                    Channels::Grey => grey(*pixel),
+                    Channels::Grey => f32::from(grey(*pixel)),
                     Channels::Rgb => f32::from(pixel[channel]),
                     Channels::Opponent => opponent(pixel.map(f32::from), channel),
                 };
@@ -296,7 +296,7 @@ fn shared(direction: f32, length: f32) -> Votes {
     let mut votes = [0.0; DIRECTIONS];
     for i in 0..DIRECTIONS {
         let apart = (direction - CENTRES[i]).abs();
-        votes[i] = length * (1.0 - apart.min(DIRECTIONS as f32 - apart)).max(0.0);
+        votes[i] = length * greater(1.0 - lesser(apart, DIRECTIONS as f32 - apart), 0.0);
     }
     votes
 }
@@ -304,7 +304,7 @@ fn shared(direction: f32, length: f32) -> Votes {
 #[inline(always)]
 fn normalise(values: &mut [f32], root: bool) {
     let clip = 0.2 * dot(values, values).sqrt();
-    values.iter_mut().for_each(|v| *v = v.min(clip));
+    values.iter_mut().for_each(|v| *v = lesser(*v, clip));
     if root {
         let scale = 1.0 / values.iter().sum::<f32>().max(f32::EPSILON);
         values.iter_mut().for_each(|v| *v = (*v * scale).sqrt());
@@ -312,13 +312,6 @@ fn normalise(values: &mut [f32], root: bool) {
         let scale = 1.0 / dot(values, values).sqrt().max(f32::EPSILON);
         values.iter_mut().for_each(|v| *v *= scale);
     }
-}
-
-/// OpenCV's grey of a byte image: weights of 2⁻¹⁵, rounded to a byte.
-#[inline(always)]
-fn grey([r, g, b]: [u8; 3]) -> f32 {
-    let weighted = 9798 * u32::from(r) + 19235 * u32::from(g) + 3735 * u32::from(b);
-    ((weighted + (1 << 14)) >> 15) as f32
 }
 
 #[inline(always)]

@@ -64,11 +64,11 @@ fn plain(plane: &[f64], (height, width): (usize, usize), centre: (f64, f64), cel
             let direction = up.atan2(dx).rem_euclid(2.0 * PI) * 8.0 / (2.0 * PI);
             let (v, u) = ((y as f64 - centre.0) / cell, (x as f64 - centre.1) / cell);
             let vote = dx.hypot(up) * (-(v * v + u * u) / 8.0).exp();
-            for i in 0..128 {
+            for (i, out) in out.iter_mut().enumerate() {
                 let (row, column, bin) = ((i / 32) as f64 - 1.5, (i / 8 % 4) as f64 - 1.5, (i % 8) as f64);
                 let turn = (direction - bin).abs();
                 let near = |apart: f64| (1.0 - apart.abs()).max(0.0);
-                out[i] += vote * near(v - row) * near(u - column) * near(turn.min(8.0 - turn));
+                *out += vote * near(v - row) * near(u - column) * near(turn.min(8.0 - turn));
             }
         }
     }
@@ -151,7 +151,7 @@ fn channels_are_described_apart() {
         assert_eq!(within, alone, "channel {channel}");
     }
     // Brightness is the last opponent channel, three times its mean over √3; scale does not matter.
-    let mean: Vec<u8> = vec![30, 60, 90].repeat(480);
+    let mean: Vec<u8> = [30, 60, 90].repeat(480);
     assert!(described(&Sift { channels: Channels::Opponent, ..sift(&[3.0]) }, shape, &mean).iter().all(|&v| v == 0.0));
     assert_eq!(of(Channels::Opponent).len(), rgb.len());
     assert_ne!(of(Channels::Opponent), rgb);
