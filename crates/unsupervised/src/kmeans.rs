@@ -3,8 +3,8 @@
 //! Lloyd's algorithm (Lloyd 1982) by products in tiles: the nearest centre of x is argmax_j (x − m)·(c_j − m) −
 //! ½‖c_j − m‖², with m the mean of the centres, which keeps the difference of two great numbers out of f32 when all
 //! rows lie far from the origin. The product is never written ([`bakeoff_numeric::packed`]). Sums of clusters are kept in f64 and
-//! only rows that change their cluster are moved from sum to sum. After a few rounds panels of centres that cannot hold a
-//! row's nearest are left out by bounds ([`bounds`]); the assignment is that of the full product.
+//! only rows that change their cluster are moved from sum to sum. After a few rounds centres that cannot be a row's nearest
+//! are left out by bounds; the assignment is that of the full product.
 //!
 //! Rules: among equally near centres the lowest wins. A cluster without rows takes the row that lies farthest from its
 //! own centre (the lowest among equals), unless that row is alone in its cluster or lies on its centre; then it keeps
@@ -160,13 +160,6 @@ impl KMeans {
         let (iterations, converged) = (outcome.iterations, outcome.converged);
         Ok(Codebook { iterations, converged, ..Codebook::of(outcome.centers, metric)? })
     }
-}
-
-/// Groups of rows, as [`bounds`] orders centres by: a few of Lloyd's rounds from `start`.
-fn groups_of(x: ArrayView2<'_, f32>, start: Array2<f32>) -> Vec<u32> {
-    let settings = KMeans { iterations: 10, ..KMeans::default() };
-    let outcome = lloyd::fit(&settings, x, start);
-    Codebook::new(outcome.centers).map_or_else(|_| vec![0; x.nrows()], |codebook| codebook.nearest(x))
 }
 
 /// Centres, ready to find the nearest of.

@@ -1,7 +1,7 @@
 //! Lloyd's rounds over all rows.
 
 use super::assign::{self, Assigner};
-use super::bounds::{self, Plan, Round};
+use super::bounds::{self, Bounds, Round, Start};
 use super::{KMeans, Metric, Outcome};
 use crate::distance;
 use crate::rows;
@@ -40,9 +40,8 @@ struct Rounds<'a> {
     part_rows: usize,
     parts: Vec<Part>,
     centers: Array2<f32>,
-    /// How far each centre moved in the last round.
-    moves: Vec<f64>,
-    plan: Option<Plan>,
+    /// How far each centre has gone since bounds are kept; none before.
+    ways: Option<Vec<f64>>,
 }
 
 /// The clusters of some rows. Rows are always added in one order within a part, and parts in theirs.
@@ -50,8 +49,8 @@ struct Part {
     ids: Vec<u32>,
     sums: Vec<f64>,
     counts: Vec<u32>,
-    /// Lower bounds, once they are kept.
-    lower: Vec<f32>,
+    /// Once they are kept.
+    bounds: Bounds,
 }
 
 /// A row that no cluster has yet.
@@ -66,34 +65,25 @@ impl<'a> Rounds<'a> {
             ids: vec![NOBODY; rows.len() / d],
             sums: vec![0.0; k * d],
             counts: vec![0; k],
-            lower: Vec::new(),
+            bounds: Bounds::default(),
         };
-        Self {
-            x,
-            d,
-            part_rows,
-            parts: x.chunks(part_rows * d).map(part).collect(),
-            centers,
-            moves: vec![0.0; k],
-            plan: None,
-        }
+        Self { x, d, part_rows, parts: x.chunks(part_rows * d).map(part).collect(), centers, ways: None }
     }
 
-    /// From now on panels of centres that cannot hold a row's nearest are left out.
+    /// From now on centres that cannot be a row's nearest are left out.
     fn start_bounds(&mut self) {
-        let plan = Plan::new(rows::view(self.x, self.d), self.centers.view(), bounds::order(self.centers.view()));
-        self.parts.iter_mut().for_each(|part| part.lower = vec![0.0; part.ids.len() * plan.n_panels]);
-        self.plan = Some(plan);
+        let start = Start::new(self.centers.view());
+        let parts = self.parts.par_iter_mut().zip(self.x.par_chunks(self.part_rows * self.d));
+        parts.for_each(|(part, rows)| part.bounds = start.bounds(rows));
+        self.ways = Some(vec![0.0; self.centers.nrows()]);
     }
 
     /// Gives every row its nearest centre; how many rows changed theirs.
     fn assign(&mut self) -> usize {
         let parts = self.parts.par_iter_mut().zip(self.x.par_chunks(self.part_rows * self.d));
-        if let Some(plan) = &self.plan {
-            let round = Round::new(plan, &self.centers, &self.moves);
-            let assign =
-                |(i, (part, rows)): (usize, (&mut Part, &[f32]))| part.assign_bounded(&round, rows, i * self.part_rows);
-            return parts.enumerate().map(assign).sum();
+        if let Some(ways) = &self.ways {
+            let round = Round::new(&self.centers, ways);
+            return parts.map(|(part, rows)| part.assign_bounded(&round, rows)).sum();
         }
         let assigner = Assigner::new(self.centers.view(), Metric::Distance);
         parts.map(|(part, rows)| part.assign(&assigner, rows, self.d)).sum()
@@ -134,12 +124,7 @@ impl<'a> Rounds<'a> {
 
     fn give(&mut self, row: usize, cluster: usize) {
         let values = &self.x[row * self.d..][..self.d];
-        let (part, row) = (&mut self.parts[row / self.part_rows], row % self.part_rows);
-        part.change(row, cluster as u32, values);
-        if let Some(plan) = &self.plan {
-            // The bound of the panel that it leaves was without its old centre.
-            part.lower[row * plan.n_panels..][..plan.n_panels].fill(0.0);
-        }
+        self.parts[row / self.part_rows].change(row % self.part_rows, cluster as u32, values);
     }
 
     fn counts(&self) -> Vec<u64> {
@@ -172,7 +157,9 @@ impl<'a> Rounds<'a> {
                 moved
             })
             .collect();
-        self.moves = moves.iter().map(|square| square.sqrt()).collect();
+        if let Some(ways) = &mut self.ways {
+            ways.iter_mut().zip(&moves).for_each(|(way, square)| *way += square.sqrt());
+        }
         moves.into_iter().sum()
     }
 
@@ -199,11 +186,10 @@ impl Part {
         changed
     }
 
-    /// As [`Part::assign`], without the panels that the bounds leave out.
-    fn assign_bounded(&mut self, round: &Round<'_>, values: &[f32], first: usize) -> usize {
+    /// As [`Part::assign`], without the centres that the bounds leave out.
+    fn assign_bounded(&mut self, round: &Round<'_>, values: &[f32]) -> usize {
         let mut found = vec![0; self.ids.len()];
-        let rows = bounds::Rows { values, first, ids: &self.ids, lower: &mut self.lower, found: &mut found };
-        bounds::assign(round, rows);
+        bounds::assign(round, values, &self.ids, &mut self.bounds, &mut found);
         let d = values.len() / self.ids.len();
         let mut changed = 0;
         for (row, (id, values)) in found.into_iter().zip(values.chunks_exact(d)).enumerate() {
