@@ -21,13 +21,15 @@ struct Slot {
     weights: Vec<f32>,
 }
 
-/// Slots summed together.
+/// Row slots summed together; no more are in work at any row of cells, so slot i's sums are at i mod 4.
 const TOGETHER: usize = 4;
 
 /// What one row of cells gives to up to four row slots.
 struct Share {
-    /// Which; where there are fewer than four, the one behind the last, which nobody reads.
+    /// Where their sums are; where there are fewer than four, a place that nobody reads.
     slots: [usize; TOGETHER],
+    /// Whether it is the slot's first row of cells: its sums start at 0.
+    first: [bool; TOGETHER],
     /// Of each row of pixels, in those slots.
     weights: Vec<[f32; TOGETHER]>,
 }
@@ -39,10 +41,11 @@ fn shares(slots: &[Slot], top: usize, cell: usize) -> Vec<Share> {
     let all: Vec<usize> = (0..slots.len()).collect();
     let touched: Vec<usize> = all.iter().filter(touched).copied().collect();
     let share = |touched: &[usize]| {
-        let of = |i: usize| touched.get(i).copied().unwrap_or(slots.len());
-        let weight = |row: usize, i: usize| slots.get(of(i)).map_or(0.0, |slot| slot.weights[top + row - slot.start]);
+        let of = |i: usize| touched.get(i).and_then(|&slot| slots.get(slot));
+        let weight = |row: usize, i: usize| of(i).map_or(0.0, |slot| slot.weights[top + row - slot.start]);
         Share {
-            slots: std::array::from_fn(of),
+            slots: std::array::from_fn(|i| touched.get(i).map_or(TOGETHER, |slot| slot % TOGETHER)),
+            first: std::array::from_fn(|i| of(i).is_none_or(|slot| slot.start == top)),
             weights: (0..cell).map(|row| std::array::from_fn(|i| weight(row, i))).collect(),
         }
     };
@@ -73,9 +76,9 @@ pub(super) struct Plan {
 pub(super) struct Scratch {
     /// Intensities, channel by channel: padded rows with a reflected pixel on each side and room for whole lanes.
     channels: Vec<f32>,
-    /// Votes of one row of cells: direction, row, column.
+    /// Votes of one row of cells and group of columns: direction, row, column.
     planes: Vec<f32>,
-    /// Sums down the rows: slot, direction, column.
+    /// Sums down the rows: slot mod 4, direction, column.
     sums: Vec<f32>,
     /// One slot's sums: column, direction.
     turned: Vec<f32>,
@@ -130,8 +133,8 @@ impl Plan {
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
             channels: vec![0.0; self.image.2 * self.size.0 * self.stride()],
-            planes: vec![0.0; self.orientations * self.cell * self.lanes()],
-            sums: vec![0.0; (self.rows.len() + 1) * self.orientations * self.lanes()],
+            planes: vec![0.0; self.orientations * self.cell * LANES],
+            sums: vec![0.0; (TOGETHER + 1) * self.orientations * self.lanes()],
             turned: vec![0.0; self.padded_orientations() * self.lanes()],
             histograms: vec![0.0; self.dim() + LANES],
         }
@@ -176,36 +179,26 @@ impl Plan {
         }
     }
 
-    /// Votes of the rows from `top` on into one plane a direction.
+    /// Votes of the rows from `top` on, of one group of columns: direction, row, column.
     #[inline(always)]
-    fn fill_planes(&self, top: usize, channels: &[f32], planes: &mut [f32]) {
-        let (rows, stride, lanes) = (self.size.0, self.stride(), self.lanes());
-        let reflect = |y: usize| (y.saturating_sub(1) + usize::from(y == 0)).min(rows - 1);
+    fn fill_planes(&self, top: usize, x: usize, channels: &[f32], planes: &mut [f32]) {
+        let (rows, stride) = (self.size.0, self.stride());
         for row in 0..self.cell {
             let y = top + row;
-            let above = reflect(y);
+            let above = if y == 0 { 1.min(rows - 1) } else { y - 1 };
             let below = if y + 1 < rows { y + 1 } else { rows.max(2) - 2 };
-            for x in (0..lanes).step_by(LANES) {
-                let (mut gx, mut gy, mut longest) = ([0.0; LANES], [0.0; LANES], [-1.0; LANES]);
-                for plane in channels.chunks_exact(rows * stride) {
-                    let at = |y: usize, x: usize| lanes_at(plane, y * stride + x);
-                    strongest(
-                        at(y, x),
-                        at(y, x + 2),
-                        at(above, x + 1),
-                        at(below, x + 1),
-                        &mut gx,
-                        &mut gy,
-                        &mut longest,
-                    );
-                }
-                let (direction, length) = self.direction_and_length(&gx, &gy, &longest);
-                let place = |bin: usize| (bin * self.cell + row) * lanes + x;
-                if self.interpolate {
-                    shared_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
-                } else {
-                    whole_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
-                }
+            let (mut gx, mut gy, mut longest) = ([0.0; LANES], [0.0; LANES], [-1.0; LANES]);
+            for plane in channels.chunks_exact(rows * stride) {
+                let at = |y: usize, x: usize| lanes_at(plane, y * stride + x);
+                let (left, right) = (at(y, x), at(y, x + 2));
+                strongest(left, right, at(above, x + 1), at(below, x + 1), &mut gx, &mut gy, &mut longest);
+            }
+            let (direction, length) = self.direction_and_length(&gx, &gy, &longest);
+            let place = |bin: usize| (bin * self.cell + row) * LANES;
+            if self.interpolate {
+                shared_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
+            } else {
+                whole_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
             }
         }
     }
@@ -227,29 +220,38 @@ impl Plan {
         self.orientations.next_multiple_of(LANES)
     }
 
-    /// Adds the planes of the row of cells `row` to every slot that it weighs in: direction by direction, so that a
-    /// vote is read once for up to four slots.
+    /// Adds the row of cells `row` to every slot that it weighs in, group of columns by group, so that votes stay in the
+    /// first cache, and direction by direction, so that a vote is read once for up to four slots.
     #[inline(always)]
-    fn sum_rows(&self, row: usize, planes: &[f32], sums: &mut [f32]) {
-        let (lanes, of_slot) = (self.lanes(), self.orientations * self.lanes());
-        for share in &self.shares[row] {
-            for (direction, plane) in planes.chunks_exact(self.cell * lanes).enumerate() {
-                for x in (0..lanes).step_by(LANES) {
-                    let at = share.slots.map(|slot| slot * of_slot + direction * lanes + x);
-                    let mut totals = at.map(|at| *lanes_at(sums, at));
-                    for (votes, weights) in plane.chunks_exact(lanes).zip(&share.weights) {
-                        let votes = lanes_at(votes, x);
-                        for (total, &weight) in totals.iter_mut().zip(weights) {
-                            for i in 0..LANES {
-                                total[i] = votes[i].mul_add(weight, total[i]);
-                            }
-                        }
-                    }
-                    for (at, total) in at.into_iter().zip(totals) {
-                        store(sums, at, total);
-                    }
+    fn sum_rows(&self, row: usize, channels: &[f32], planes: &mut [f32], sums: &mut [f32]) {
+        for x in (0..self.lanes()).step_by(LANES) {
+            self.fill_planes(row * self.cell, x, channels, planes);
+            for share in &self.shares[row] {
+                for (direction, plane) in planes.chunks_exact(self.cell * LANES).enumerate() {
+                    self.add_plane(share, direction * self.lanes() + x, plane, sums);
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    fn add_plane(&self, share: &Share, start: usize, plane: &[f32], sums: &mut [f32]) {
+        let of_slot = self.orientations * self.lanes();
+        let mut totals = [[0.0f32; LANES]; TOGETHER];
+        for i in 0..TOGETHER {
+            if !share.first[i] {
+                totals[i] = *lanes_at(sums, share.slots[i] * of_slot + start);
+            }
+        }
+        for (votes, weights) in plane.as_chunks::<LANES>().0.iter().zip(&share.weights) {
+            for (total, &weight) in totals.iter_mut().zip(weights) {
+                for i in 0..LANES {
+                    total[i] = votes[i].mul_add(weight, total[i]);
+                }
+            }
+        }
+        for i in 0..TOGETHER {
+            store(sums, share.slots[i] * of_slot + start, totals[i]);
         }
     }
 
@@ -257,9 +259,10 @@ impl Plan {
     #[inline(always)]
     fn sum_columns(&self, top: usize, sums: &[f32], turned: &mut [f32], histograms: &mut [f32]) {
         let per_row = self.columns.len() * self.orientations;
-        for (i, (slot, sums)) in self.rows.iter().zip(sums.chunks_exact(self.orientations * self.lanes())).enumerate() {
+        let of_slot = self.orientations * self.lanes();
+        for (i, slot) in self.rows.iter().enumerate() {
             if slot.start + slot.weights.len() == top + self.cell {
-                self.turn(sums, turned);
+                self.turn(&sums[i % TOGETHER * of_slot..][..of_slot], turned);
                 self.sum_turned(turned, &mut histograms[i * per_row..][..per_row + LANES]);
             }
         }
@@ -329,10 +332,8 @@ impl WithSimd for EncodeOne<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { plan, image, scratch, out } = self;
         plan.fill_channels(image, &mut scratch.channels);
-        scratch.sums.fill(0.0);
         for top in (0..plan.size.0).step_by(plan.cell) {
-            plan.fill_planes(top, &scratch.channels, &mut scratch.planes);
-            plan.sum_rows(top / plan.cell, &scratch.planes, &mut scratch.sums);
+            plan.sum_rows(top / plan.cell, &scratch.channels, &mut scratch.planes, &mut scratch.sums);
             plan.sum_columns(top, &scratch.sums, &mut scratch.turned, &mut scratch.histograms);
         }
         plan.finish(&scratch.histograms, out);
