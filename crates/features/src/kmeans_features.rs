@@ -10,7 +10,10 @@
 //!
 //! `keep` = 1 whitens as the paper does, up to a rotation that no feature shows. Less leaves out the components with
 //! the least whitened variance, for clusters and distances alike, and saves their share of the work, nearly all of which
-//! is products of patches and centres: of 108 numbers of 6×6 color patches, 0.95 keeps about 62 and 0.9 about 53.
+//! is products of patches and centres: of the 108 numbers of 6×6 color patches, 0.95 keeps 63 and 0.9 keeps 53. On
+//! CIFAR-10 with k = 400 and every tenth training image held out, an SVM reached 73.8% with 1 and 73.7% with 0.95, one
+//! run each, where the standard error is 0.6 points. On 2 threads of a Zen 4 (processor seconds, halved), k = 1600 and
+//! 0.9 take 20 s to learn from 50,000 images and 50 s to encode 60,000; with 1 the encoding alone takes 87 s.
 
 use crate::dictionary::{Activation, DictionaryEncoder, Settings, Whitened};
 use bakeoff_core::params::{NonNegative, Positive};
