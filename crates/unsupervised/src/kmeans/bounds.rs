@@ -150,9 +150,9 @@ impl WithSimd for Assign<'_, '_> {
         let centers = self.round.centers.as_slice().expect("centres row after row");
         let rows = self.values.chunks_exact(d).zip(self.bounds.steps.chunks_exact_mut(stride));
         let ids = self.ids.iter().zip(self.found.iter_mut());
-        let mut flags = vec![0u8; stride];
+        let (mut flags, mut others) = (vec![0u8; stride], vec![(0u32, 0.0f32); stride]);
         for (((row, steps), &step), (&id, found)) in rows.zip(&self.bounds.lengths).zip(ids) {
-            *found = nearest(simd, (centers, &self.round.ways), row, (steps, step), id, &mut flags);
+            *found = nearest(simd, (centers, &self.round.ways), row, (steps, step), id, (&mut flags, &mut others));
         }
     }
 }
@@ -165,7 +165,7 @@ fn nearest<S: Simd>(
     row: &[f32],
     (steps, step): (&mut [u16], f32),
     id: u32,
-    flags: &mut [u8],
+    (flags, others): (&mut [u8], &mut [(u32, f32)]),
 ) -> u32 {
     let d = row.len();
     let inverse = 1.0 / step;
@@ -175,19 +175,23 @@ fn nearest<S: Simd>(
     for ((flag, &steps), &way) in flags.iter_mut().zip(steps.iter()).zip(ways) {
         *flag = u8::from(f32::from(steps) <= way.mul_add(inverse, limit));
     }
+    // Listed first, measured then and compared last: the distances do not wait for each other's branches.
+    let mut count = 0;
     for (word, eight) in flags.as_chunks::<LANES>().0.iter().enumerate() {
         let mut word_flags = u64::from_le_bytes(*eight);
         while word_flags != 0 {
-            let other = word * LANES + word_flags.trailing_zeros() as usize / 8;
+            others[count].0 = (word * LANES + word_flags.trailing_zeros() as usize / 8) as u32;
+            count += 1;
             word_flags &= word_flags - 1;
-            if other == id as usize {
-                continue;
-            }
-            let apart = distance::squared_here(simd, row, &centers[other * d..][..d]);
-            steps[other] = whole_steps((apart.sqrt() + ways[other]) * inverse);
-            if apart < best.0 || (apart == best.0 && (other as u32) < best.1) {
-                best = (apart, other as u32);
-            }
+        }
+    }
+    for (other, apart) in &mut others[..count] {
+        *apart = distance::squared_here(simd, row, &centers[*other as usize * d..][..d]);
+    }
+    for &(other, apart) in &others[..count] {
+        steps[other as usize] = whole_steps((apart.sqrt() + ways[other as usize]) * inverse);
+        if apart < best.0 || (apart == best.0 && other < best.1) {
+            best = (apart, other);
         }
     }
     best.1
