@@ -238,9 +238,9 @@ impl Plan {
     fn add_plane(&self, share: &Share, start: usize, plane: &[f32], sums: &mut [f32]) {
         let of_slot = self.orientations * self.lanes();
         let mut totals = [[0.0f32; LANES]; TOGETHER];
-        for i in 0..TOGETHER {
-            if !share.first[i] {
-                totals[i] = *lanes_at(sums, share.slots[i] * of_slot + start);
+        for ((total, slot), first) in totals.iter_mut().zip(share.slots).zip(share.first) {
+            if !first {
+                *total = *lanes_at(sums, slot * of_slot + start);
             }
         }
         for (votes, weights) in plane.as_chunks::<LANES>().0.iter().zip(&share.weights) {
@@ -250,8 +250,8 @@ impl Plan {
                 }
             }
         }
-        for i in 0..TOGETHER {
-            store(sums, share.slots[i] * of_slot + start, totals[i]);
+        for (total, slot) in totals.into_iter().zip(share.slots) {
+            store(sums, slot * of_slot + start, total);
         }
     }
 
