@@ -85,25 +85,29 @@ pub fn rows_a_block(d: usize, most: usize) -> usize {
     ((1 << 22) / d.max(1)).clamp(16, most.max(16))
 }
 
+/// Rows that are only ever read in blocks, although they lie in memory: with them what streams is tested against what
+/// does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streamed(pub Array2<f32>);
+
+impl Rows for Streamed {
+    fn n_rows(&self) -> usize {
+        self.0.nrows()
+    }
+
+    fn dim(&self) -> usize {
+        self.0.ncols()
+    }
+
+    fn read_into(&self, positions: &[usize], out: ArrayViewMut2<'_, f32>) {
+        self.0.read_into(positions, out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::array;
-
-    /// The same rows, but not in memory.
-    struct Hidden(Array2<f32>);
-
-    impl Rows for Hidden {
-        fn n_rows(&self) -> usize {
-            self.0.nrows()
-        }
-        fn dim(&self) -> usize {
-            self.0.ncols()
-        }
-        fn read_into(&self, positions: &[usize], out: ArrayViewMut2<'_, f32>) {
-            self.0.read_into(positions, out);
-        }
-    }
 
     #[test]
     fn blocks_are_the_same_from_memory_and_from_elsewhere() {
@@ -113,11 +117,11 @@ mod tests {
             for_each_block(rows, start, end, block, |first, part| seen.push((first, part.to_owned())));
             seen
         };
-        let hidden = Hidden(x.clone());
+        let streamed = Streamed(x.clone());
         for (start, end, block) in [(0, 7, 3), (2, 7, 5), (3, 3, 4), (0, 7, 100)] {
-            assert_eq!(collect(&x, start, end, block), collect(&hidden, start, end, block), "{start} {end} {block}");
+            assert_eq!(collect(&x, start, end, block), collect(&streamed, start, end, block), "{start} {end} {block}");
         }
-        assert_eq!(collect(&hidden, 2, 7, 3)[1], (5, array![[50.0, 51.0], [60.0, 61.0]]));
+        assert_eq!(collect(&streamed, 2, 7, 3)[1], (5, array![[50.0, 51.0], [60.0, 61.0]]));
     }
 
     #[test]

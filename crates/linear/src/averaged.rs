@@ -201,7 +201,8 @@ fn scores(x: ArrayView2<'_, f32>, w: ArrayView2<'_, f32>) -> Array2<f32> {
 mod tests {
     use super::*;
     use crate::svm::Svm;
-    use ndarray::{ArrayViewMut2, array};
+    use bakeoff_core::rows::Streamed;
+    use ndarray::array;
     use std::ops::ControlFlow;
 
     fn blobs(n: usize, d: usize) -> (Array2<f32>, Labels) {
@@ -244,21 +245,6 @@ mod tests {
         assert!(apart < 0.02, "{apart}");
     }
 
-    /// The same rows, but not in memory.
-    struct Hidden(Array2<f32>);
-
-    impl Rows for Hidden {
-        fn n_rows(&self) -> usize {
-            self.0.nrows()
-        }
-        fn dim(&self) -> usize {
-            self.0.ncols()
-        }
-        fn read_into(&self, positions: &[usize], out: ArrayViewMut2<'_, f32>) {
-            self.0.read_into(positions, out);
-        }
-    }
-
     #[test]
     fn wide_and_streamed_rows_give_the_same_bits_on_any_number_of_threads() {
         let (x, y) = blobs(60, COLUMNS + 100);
@@ -269,6 +255,6 @@ mod tests {
         };
         let one = scores(&x, 1);
         assert_eq!(one, scores(&x, 3));
-        assert_eq!(one, scores(&Hidden(x.clone()), 2));
+        assert_eq!(one, scores(&Streamed(x.clone()), 2));
     }
 }

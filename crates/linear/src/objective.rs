@@ -149,8 +149,8 @@ struct Part<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bakeoff_core::rows::Streamed;
     use bakeoff_numeric::gradcheck::worst_relative_error;
-    use ndarray::ArrayViewMut2;
 
     fn rows(n: usize, d: usize) -> Array2<f32> {
         Array2::from_shape_fn((n, d), |(i, j)| ((i * 31 + j * 17 + i * j) % 23) as f32 * 0.1 - 1.0)
@@ -172,31 +172,16 @@ mod tests {
         }
     }
 
-    /// The same rows, but not in memory.
-    struct Hidden(Array2<f32>);
-
-    impl Rows for Hidden {
-        fn n_rows(&self) -> usize {
-            self.0.nrows()
-        }
-        fn dim(&self) -> usize {
-            self.0.ncols()
-        }
-        fn read_into(&self, positions: &[usize], out: ArrayViewMut2<'_, f32>) {
-            self.0.read_into(positions, out);
-        }
-    }
-
     #[test]
     fn streamed_rows_give_the_value_of_rows_in_memory() {
         let (x, y) = (rows(700, 5), (0..700).map(|i| i * 7 % 4).collect::<Vec<_>>());
-        let hidden = Hidden(x.clone());
+        let streamed = Streamed(x.clone());
         let at: Vec<f64> = (0..24).map(|i| (i * 5 % 7) as f64 * 0.2 - 0.5).collect();
         let evaluate = |rows: &dyn Rows| {
             let mut gradient = vec![0.0; 24];
             let objective = Objective { loss: Loss::SquaredHinge, l2: 0.1, x: Source::of(rows), y: &y, n_classes: 4 };
             (objective.value_and_gradient(&at, &mut gradient), gradient)
         };
-        assert_eq!(evaluate(&x), evaluate(&hidden));
+        assert_eq!(evaluate(&x), evaluate(&streamed));
     }
 }
