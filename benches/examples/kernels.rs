@@ -40,7 +40,8 @@ fn read(path: &str, kind: &str) -> Result<(Vec<usize>, Vec<u8>), Failure> {
         return Err(format!("{path} is not of {kind} in C order").into());
     }
     let shape = header.split('(').nth(1).and_then(|rest| rest.split(')').next()).ok_or("no shape")?;
-    let sizes: Result<Vec<usize>, _> = shape.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse).collect();
+    let sizes: Result<Vec<usize>, _> =
+        shape.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse).collect();
     Ok((sizes?, bytes[10 + length..].to_vec()))
 }
 

@@ -70,12 +70,12 @@ impl Preconditioner {
 
     /// W (k, d) row-major then b (k), from V in the same layout.
     pub(crate) fn parameters(&self, v: &[f64], out: &mut [f64]) {
-        self.times(v, out, |inverse| inverse.view());
+        self.times(v, out, Array2::view);
     }
 
     /// The gradient with respect to V from that with respect to W and b.
     pub(crate) fn gradient(&self, gradient: &[f64], out: &mut [f64]) {
-        self.times(gradient, out, |inverse| inverse.t());
+        self.times(gradient, out, Array2::t);
     }
 
     /// out ← input · matrix, block by block, on (k, d + 1) numbers whose last column is stored behind the others.

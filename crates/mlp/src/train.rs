@@ -115,13 +115,7 @@ impl Mlp {
 }
 
 impl Classifier for Mlp {
-    fn fit(
-        &self,
-        x: &dyn Rows,
-        y: &Labels,
-        seed: Seed,
-        on_epoch: &mut OnEpoch<'_>,
-    ) -> Result<Fitted, FitError> {
+    fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         check_rows(x, y)?;
         let widths = self.widths(x.dim(), y.n_classes())?;
         let network = Network::new(&widths, self.activation(), self.initialisation, seed.derive("initialisation"));
@@ -171,14 +165,7 @@ impl Descent {
     }
 
     /// One pass over the rows in this order; the summed loss.
-    fn epoch(
-        &mut self,
-        x: &dyn Rows,
-        y: &[usize],
-        order: &[usize],
-        epoch: usize,
-        of: usize,
-    ) -> Result<f64, FitError> {
+    fn epoch(&mut self, x: &dyn Rows, y: &[usize], order: &[usize], epoch: usize, of: usize) -> Result<f64, FitError> {
         let batch = self.rows.nrows();
         let steps = order.len().div_ceil(batch);
         let mut sum = 0.0;

@@ -48,7 +48,8 @@ impl Classifier for Knn {
         check_rows(x, y)?;
         let k = self.k.get();
         let Some(x) = x.dense() else {
-            let reason = "knn compares with every training row, so that they must lie in memory: fewer numbers an image";
+            let reason =
+                "knn compares with every training row, so that they must lie in memory: fewer numbers an image";
             return Err(FitError::refused(reason));
         };
         if k > x.nrows() {

@@ -16,9 +16,9 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Bytes of feature rows that codes are learned on at most, and that exist at once while images are turned into codes: at
-/// 524,288 numbers an image, 1,024 images.
-const SAMPLE_BYTES: u128 = 2 << 30;
+/// Bytes of feature rows that codes are learned on at most: at 524,288 numbers an image, 896 images, 3.5 for each of the
+/// 256 centres of an 8-bit code, and the whole fit stays below 4 GB.
+const SAMPLE_BYTES: u128 = 7 << 28;
 /// Rows below which nothing is learned about them: as many must fit in memory.
 const FEWEST: usize = 64;
 /// Bytes of rows that are encoded and scored at a time. The size is fixed so that no bit depends on the machine.
@@ -312,8 +312,9 @@ fn selected(codes: &Codes, positions: &[usize]) -> Codes {
     }
 }
 
-/// Rows of codes that a worker decodes at a time: the whole codebook passes the cache once for them.
-const DECODED: usize = 16;
+/// Rows of codes that a worker decodes at a time: the whole codebook passes the cache once for them, and two workers share
+/// the rows of one step of SGD.
+const DECODED: usize = 8;
 
 /// The rows (n, d) that codes stand for.
 fn decode(quantiser: &Quantiser, codes: &Codes, mut out: ArrayViewMut2<'_, f32>) {
