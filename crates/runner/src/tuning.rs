@@ -68,7 +68,7 @@ enum Shared {
     /// Features; what follows them varies.
     Features { encoded: Encoded, validation: Array2<f32> },
     /// Everything before the classifier.
-    Rows(Made),
+    Rows(Box<Made>),
 }
 
 struct Trials<'a> {
@@ -180,7 +180,7 @@ impl<'a> Trials<'a> {
         if rows_vary {
             return Ok(Shared::Features { encoded, validation });
         }
-        self.made(i, branch, encoded, validation).map(Shared::Rows)
+        self.made(i, branch, encoded, validation).map(|made| Shared::Rows(Box::new(made)))
     }
 
     /// Features of training and validation images.

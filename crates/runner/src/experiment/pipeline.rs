@@ -53,14 +53,13 @@ fn read(
     let table = element.table("a table", problems)?;
     table.only(KEYS, problems);
     let name = name(&table, names, problems);
-    let branches = match table.field("branches") {
-        Some(field) => branches(&table, &field, catalogues, problems),
-        None => {
-            if let Some(field) = table.field("fusion") {
-                field.problem("there are no branches to fuse".to_owned(), problems);
-            }
-            branch(&table, catalogues, problems).map(|branch| vec![branch])
+    let branches = if let Some(field) = table.field("branches") {
+        branches(&table, &field, catalogues, problems)
+    } else {
+        if let Some(field) = table.field("fusion") {
+            field.problem("there are no branches to fuse".to_owned(), problems);
         }
+        branch(&table, catalogues, problems).map(|branch| vec![branch])
     };
     let settings = Settings { branches: branches? };
     let search = match table.field("search") {
@@ -112,24 +111,24 @@ fn branch(table: &Table<'_>, catalogues: Catalogues<'_>, problems: &mut Problems
     let classifier = table
         .required("classifier", "a table with a kind", problems)
         .and_then(|field| step(&field, "classifier", catalogues.classifiers, problems));
-    Some(Branch { features: features?, scale: scale?, reduce: reduce?, quantise: quantise?, classifier: classifier? })
+    Some(Branch { features: features?, scale: scale?, reduce, quantise, classifier: classifier? })
 }
 
-/// A table whose settings are checked as a whole; `Some(None)` where it is not there.
+/// A table whose settings are checked as a whole, where it is there. What is wrong with it is noted, and an experiment
+/// with problems is no experiment.
 fn checked_table(
     table: &Table<'_>,
     key: &str,
     wrong: impl Fn(&toml::Table) -> Option<String>,
     problems: &mut Problems<'_>,
-) -> Option<Option<toml::Table>> {
-    let Some(field) = table.field(key) else { return Some(None) };
+) -> Option<toml::Table> {
+    let field = table.field(key)?;
     field.table("a table", problems)?;
     let toml::Value::Table(settings) = field.plain(problems)? else { return None };
     if let Some(problem) = wrong(&settings) {
         field.problem(problem, problems);
-        return None;
     }
-    Some(Some(settings))
+    Some(settings)
 }
 
 fn name(table: &Table<'_>, taken: &mut Vec<String>, problems: &mut Problems<'_>) -> Option<String> {
