@@ -16,7 +16,8 @@ PROGRAM = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release", 
 CIFAR = os.path.join(WORK, "data", "cifar-10-batches-bin")
 DIGITS = os.path.join(WORK, "data", "sign-digits")
 
-# (experiment, dataset or None, seconds allowed, MB allowed, {pipeline: (least, greatest) accuracy}).
+# (experiment, dataset or None, seconds allowed, MB allowed, {pipeline: (least, greatest) accuracy}). Pipelines of an
+# experiment that are not named are not run: those of coates-2011 with more words take a quarter of an hour together.
 # Promised: 90 s for fashion-mnist; CI allows three times as much, since shared machines are noisy.
 RUNS = [
     ("fashion-mnist", None, 270, 2048, {
@@ -25,16 +26,25 @@ RUNS = [
     ("cifar-10", CIFAR, 600, 4096, {
         "pixels-softmax": (0.410, 1), "pixels-knn": (0.3388, 0.3408), "hog-softmax": (0.545, 1), "mlp-3": (0.55, 1)}),
     ("course-features", CIFAR, 300, 2048, {"hog-color-svm": (0.488, 1), "hog-color-mlp": (0.59, 1)}),
+    ("fashion-mnist-strong", None, 600, 4096, {"classic-best": (0.93, 1), "mlp-2": (0.89, 1)}),
+    ("bag-of-words", CIFAR, 600, 8192, {"fisher-svm": (0.63, 1), "visual-words-svm": (0.64, 1)}),
+    ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.73, 1)}),
+    # Training memory below 4 GB at full dimensions. No accuracy was promised; a run that learns nothing is at 0.1.
+    ("imagenet-2011", DIGITS, 900, 3814, {"imagenet-2011": (0.8, 1)}),
     # No bound was promised for the photos; a run that learns nothing is at 0.1.
     ("folder", DIGITS, 300, 2048, {"hog-svm": (0.8, 1), "mlp-2": (0.3, 1)}),
 ]
+# Run whole, bounds or not.
+WHOLE = {"folder"}
 
 
-def run(experiment, dataset):
+def run(experiment, dataset, pipelines):
     command = [PROGRAM, "run", experiment, "--seeds", "1", "--threads", "2", "--json", "--fresh",
                "--out", os.path.join(WORK, "runs", experiment)]
     if dataset:
         command += ["--dataset", dataset]
+    for pipeline in pipelines:
+        command += ["--pipeline", pipeline]
     started = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     seconds = time.monotonic() - started
@@ -46,7 +56,7 @@ def run(experiment, dataset):
 def main():
     problems = []
     for experiment, dataset, seconds_allowed, mb_allowed, bounds in RUNS:
-        result, seconds = run(experiment, dataset)
+        result, seconds = run(experiment, dataset, [] if experiment in WHOLE else list(bounds))
         found = {row["name"]: row for row in result["pipelines"]}
         print(f"{experiment}: {seconds:.1f} s in all (promised or allowed: {seconds_allowed})")
         if seconds > seconds_allowed:

@@ -3,8 +3,8 @@
 //! Votes are separable: a pixel's weight in a cell of a block is a product of a row weight and a column weight (window
 //! and interpolation both are). So instead of scattering every pixel into up to 16 histograms, each row of cells is
 //! turned into one plane of votes a direction, the planes are summed down their rows with each slot's row weights, the
-//! sums turned so that directions lie side by side, and those summed across columns. All of it runs over groups of 16 pixels that the compiler
-//! turns into vector instructions, chosen at run time.
+//! sums turned so that directions lie side by side, and those summed across columns. All of it runs over groups of 16
+//! pixels that the compiler turns into vector instructions, chosen at run time.
 
 use super::{Form, Gamma, Hog};
 use crate::gradient::{angle, dot, lesser};
