@@ -17,7 +17,7 @@ CIFAR = os.path.join(WORK, "data", "cifar-10-batches-bin")
 DIGITS = os.path.join(WORK, "data", "sign-digits")
 
 # (experiment, dataset or None, seconds allowed, MB allowed, {pipeline: (least, greatest) accuracy}). Pipelines of an
-# experiment that are not named are not run: those of coates-2011 with more words take a quarter of an hour together.
+# experiment that are not named are not run: those of coates-2011 with more words take minutes each.
 # Promised: 90 s for fashion-mnist; CI allows three times as much, since shared machines are noisy.
 RUNS = [
     ("fashion-mnist", None, 270, 2048, {
