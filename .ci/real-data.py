@@ -28,7 +28,8 @@ RUNS = [
     ("course-features", CIFAR, 300, 2048, {"hog-color-svm": (0.488, 1), "hog-color-mlp": (0.59, 1)}),
     ("fashion-mnist-strong", None, 600, 4096, {"classic-best": (0.93, 1), "mlp-2": (0.89, 1)}),
     ("bag-of-words", CIFAR, 600, 8192, {"fisher-svm": (0.63, 1), "visual-words-svm": (0.64, 1)}),
-    ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.73, 1)}),
+    # 73% is promised and 73.2% was found; clusters depend on the machine's vectors, so half a point is left to them.
+    ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.725, 1)}),
     # Training memory below 4 GB at full dimensions. No accuracy was promised; a run that learns nothing is at 0.1.
     ("imagenet-2011", DIGITS, 900, 3814, {"imagenet-2011": (0.8, 1)}),
     # No bound was promised for the photos; a run that learns nothing is at 0.1.
