@@ -162,5 +162,5 @@ fn objectives_with_penalties_and_full_batch_descent() {
             assert!(worst(&linear.b, &numbers(&case[key]["b"])) < 1e-10, "{what} {key}: {}", linear.b);
         }
     }
-    assert_eq!(n_cases, 9);
+    assert_eq!(n_cases, 12);
 }
