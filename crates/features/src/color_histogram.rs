@@ -5,6 +5,7 @@
 //! fractions p/q of integers, ⌊p · bins / q⌋, a saturation of 1 in the last bin. Pixels without a hue (r = g = b) have
 //! hue 0. Grey images have one channel and are taken by `rgb` as such. Ignores texture, and position within a field.
 
+use crate::MOST_NUMBERS;
 use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
@@ -47,9 +48,6 @@ impl Recipe for ColorHistogram {
     const SUMMARY: &'static str = "shares of pixels in bins of RGB, HSV or hue, on an optional grid";
     const REFERENCE: &'static str = "lecture B2; Swain, Ballard 1991";
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 impl Extractor for ColorHistogram {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {

@@ -9,6 +9,7 @@
 
 mod kernel;
 
+use crate::MOST_NUMBERS;
 use crate::local::regions::Regions;
 use crate::local::sample::sample;
 use crate::local::{Describe, Local, Patches};
@@ -42,9 +43,6 @@ pub(crate) struct Whitened {
     /// Patches of each field.
     fields: Vec<Vec<usize>>,
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 /// Rows that one worker whitens at a time.
 const BLOCK: usize = 1024;

@@ -19,6 +19,7 @@
 
 mod kernel;
 
+use crate::MOST_NUMBERS;
 use bakeoff_core::params::Positive;
 use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
 use kernel::Plan;
@@ -89,9 +90,6 @@ impl Recipe for Hog {
     const SUMMARY: &'static str = "histograms of oriented gradients, block-normalised or plain";
     const REFERENCE: &'static str = "lecture B3; Dalal, Triggs 2005";
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 impl Extractor for Hog {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {

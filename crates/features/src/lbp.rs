@@ -11,6 +11,7 @@
 //! Two things differ from scikit-image: what lies outside of the image repeats its border and is not 0, and positions
 //! are whole multiples of 2⁻¹⁰ pixel, so that neighbours are exact and a flat region is always "at least as bright".
 
+use crate::MOST_NUMBERS;
 use crate::gradient::grey;
 use bakeoff_core::params::Positive;
 use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
@@ -43,9 +44,6 @@ impl Recipe for Lbp {
     const SUMMARY: &'static str = "shares of uniform local binary patterns on a grid";
     const REFERENCE: &'static str = "Ojala, Pietikäinen, Mäenpää 2002";
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 /// Neighbours on the circle.
 const NEIGHBORS: usize = 8;

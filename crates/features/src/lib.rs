@@ -26,6 +26,9 @@ pub use pixels::Pixels;
 pub use random_patches::RandomPatches;
 pub use visual_words::VisualWords;
 
+/// Numbers that an image may become at most, whatever the feature: 64 MB of f32.
+pub(crate) const MOST_NUMBERS: usize = 1 << 24;
+
 /// Every extractor that an experiment file can name.
 pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
     Entry::extractor::<Pixels>(),

@@ -1,6 +1,7 @@
 //! The local descriptors of an image side by side: d = places · numbers a descriptor, in the order of the grid (scale,
 //! row, column). Keeps where things are, as HoG does; nothing is learned.
 
+use crate::MOST_NUMBERS;
 use crate::local::{Describe, Local};
 use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
 use ndarray::ArrayViewMut2;
@@ -19,9 +20,6 @@ impl Recipe for LocalDescriptors {
     const SUMMARY: &'static str = "dense SIFT, color statistics or patches of a grid, side by side";
     const REFERENCE: &'static str = "Lowe 2004; Clinchant, Csurka, Perronnin, Renders 2007";
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 impl Extractor for LocalDescriptors {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {

@@ -1,8 +1,8 @@
 //! Random patches as a dictionary, with a rectifier (Coates, Ng 2011, "The importance of encoding versus training").
 //!
 //! Patches are normalised and whitened as in [`crate::kmeans_features`]. The words are k different random whitened
-//! training patches brought to length 1 (a patch without contrast stays 0 and is never activated while α ≥ 0). A patch y activates word w by
-//! max(0, w·y − α), and activations are averaged over the patches of each field of a grid, d = rows · columns · k;
+//! training patches brought to length 1 (a patch without contrast stays 0 and is never activated while α ≥ 0). A patch y
+//! activates word w by max(0, w·y − α), and activations are averaged over the patches of each field of a grid, d = rows · columns · k;
 //! layout: field row, field column, word. The paper also takes max(0, −w·y − α); here a word has one sign.
 
 use crate::dictionary::{Activation, DictionaryEncoder, Settings, Whitened};

@@ -15,6 +15,7 @@
 
 mod kernel;
 
+use crate::MOST_NUMBERS;
 use crate::local::prepared::{Buffers, Prepared, refused};
 use crate::local::regions::Regions;
 use crate::local::{Local, Sift};
@@ -103,9 +104,6 @@ impl Recipe for VisualWords {
     const SUMMARY: &'static str = "how much of each cluster of local descriptors an image shows, by region";
     const REFERENCE: &'static str = "Csurka et al. 2004; Lazebnik, Schmid, Ponce 2006; Coates, Lee, Ng 2011";
 }
-
-/// Numbers an image may become at most: 64 MB of f32.
-const MOST_NUMBERS: usize = 1 << 24;
 
 impl Extractor for VisualWords {
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {

@@ -21,7 +21,10 @@ const VARIANTS: &[(&str, &str)] = &[
     ("hog", "cell = 4\norientations = 6\nsigned = true\ngaussian = false"),
     ("hog", "cell = 5\ngamma = 'none'\norientations = 1"),
     ("kmeans-features", "k = 33\nside = 3\nkeep = 0.9\niterations = 5"),
-    ("kmeans-features", "k = 3\nstart = 'patches'\nside = 1\ngrid = [1, 3]\nstep = 2\nepsilon = 0.0\nsamples = 50"),
+    (
+        "kmeans-features",
+        "k = 3\ninit = 'random-sample'\nside = 1\ngrid = [1, 3]\nstep = 2\nepsilon = 0.0\nsamples = 50",
+    ),
     (
         "fisher",
         "components = 3\nreduction = { kind = 'pca', dimensions = 5 }\nregions = [[1, 1], [3, 1]]\nplace = 0.5\n\

@@ -9,8 +9,8 @@
 //!
 //! A step of 1/‖x‖² on one row alone moves its margin by 1, the width of the hinge, so that `rate` means the same for
 //! features of any scale. Between 1 and the rows of a batch is right: of a mean over rows that have little in common,
-//! each gets its share only. The exponent is Xu's for averaging. What is returned is the mean of the weights after every step but
-//! those of the first pass, in which they are far from where they end.
+//! each gets its share only. The exponent is Xu's for averaging. What is returned is the mean of the weights after every
+//! step but those of the first pass, in which they are far from where they end.
 
 use crate::machine::LinearModel;
 use bakeoff_core::classifier::check_rows;

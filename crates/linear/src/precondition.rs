@@ -2,7 +2,8 @@
 //!
 //! The Hessian of a class's weights is a weighted second moment of the rows, Σ c_i x̃ x̃ᵀ / n + 2 λ I with x̃ = (x, 1). With
 //! one mean curvature c for all rows it is A = c X̃ᵀX̃ / n + 2 λ I = L Lᵀ, and in the variables V with (W, b) = V L⁻¹ the
-//! objective has about the unit matrix for its Hessian. Of wide rows only blocks along A's diagonal are used. L-BFGS then needs tens of iterations where it needs hundreds
+//! objective has about the unit matrix for its Hessian. Of wide rows only blocks along A's diagonal are used. L-BFGS
+//! then needs tens of iterations where it needs hundreds
 //! to thousands on correlated features such as pixels.
 
 use bakeoff_core::Rows;

@@ -180,7 +180,7 @@ impl FittedPipeline {
             for FittedBranch { maker, model } in &self.branches {
                 let features = timed(&mut spent.features, || maker.features(images));
                 let scores = timed(&mut spent.predict, || model.scores(maker.scored(features).view()));
-                sum = Some(sum.map_or(scores.clone(), |sum| sum + &scores));
+                sum = Some(fused(sum, scores));
             }
             predicted.extend(classes(sum.unwrap_or_default().view())?);
         }
@@ -195,6 +195,14 @@ impl FittedPipeline {
     /// Bytes of everything that was learned.
     pub(crate) fn model_bytes(&self) -> usize {
         self.branches.iter().map(|branch| branch.maker.model_bytes() + branch.model.model_bytes()).sum()
+    }
+}
+
+/// The scores of branches, added: their mean has the same order.
+pub(crate) fn fused(sum: Option<Array2<f32>>, scores: Array2<f32>) -> Array2<f32> {
+    match sum {
+        Some(sum) => sum + scores,
+        None => scores,
     }
 }
 

@@ -11,8 +11,8 @@ use crate::material::Training;
 use crate::settings::{Branch, Quantise, Scored};
 use bakeoff_core::{Encoder, Extractor, ImagesView, Rows, Seed, encode};
 use bakeoff_numeric::{Scaler, Scaling};
-use bakeoff_unsupervised::{Codes, CodesView, ProductQuantiser, Quantiser, Reducer};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use bakeoff_unsupervised::{Codes, ProductQuantiser, Quantiser, Reducer};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -225,10 +225,9 @@ impl RowMaker {
         for start in (0..images.len()).step_by(block) {
             let end = (start + block).min(images.len());
             let features = timed(&mut spent.features, || self.features(images.range(start, end)));
-            timed(&mut spent.fit, || match (&mut codes, quantiser.encode(self.reduced(features).view())) {
-                (Codes::Bytes(all), Codes::Bytes(part)) => all.slice_mut(s![start..end, ..]).assign(&part),
-                (Codes::Words(all), Codes::Words(part)) => all.slice_mut(s![start..end, ..]).assign(&part),
-                _ => unreachable!("one quantiser gives codes of one width"),
+            timed(&mut spent.fit, || {
+                let rows = self.reduced(features);
+                quantiser.encode_to(rows.view(), codes.range_mut(start, end));
             });
         }
         codes
@@ -293,7 +292,7 @@ impl Rows for TrainingRows<'_> {
     fn read_into(&self, positions: &[usize], mut out: ArrayViewMut2<'_, f32>) {
         match (self.kept, &self.maker.quantiser) {
             (Kept::Matrix(rows), _) => rows.read_into(positions, out),
-            (Kept::Codes(codes), Some((quantiser, _))) => decode(quantiser, &selected(codes, positions), out),
+            (Kept::Codes(codes), Some((quantiser, _))) => decode(quantiser, &codes.select(positions), out),
             _ => {
                 let block = images_a_block(self.maker.dim());
                 for (positions, mut out) in positions.chunks(block).zip(out.axis_chunks_iter_mut(Axis(0), block)) {
@@ -301,14 +300,6 @@ impl Rows for TrainingRows<'_> {
                 }
             }
         }
-    }
-}
-
-/// The codes at these positions.
-fn selected(codes: &Codes, positions: &[usize]) -> Codes {
-    match codes {
-        Codes::Bytes(codes) => Codes::Bytes(codes.select(Axis(0), positions)),
-        Codes::Words(codes) => Codes::Words(codes.select(Axis(0), positions)),
     }
 }
 
@@ -320,11 +311,7 @@ const DECODED: usize = 8;
 fn decode(quantiser: &Quantiser, codes: &Codes, mut out: ArrayViewMut2<'_, f32>) {
     let blocks = out.axis_chunks_iter_mut(Axis(0), DECODED).into_par_iter().enumerate();
     blocks.for_each(|(i, out)| {
-        let rows = s![i * DECODED..i * DECODED + out.nrows(), ..];
-        match codes {
-            Codes::Bytes(codes) => quantiser.decode_into(CodesView::Bytes(codes.slice(rows)), out),
-            Codes::Words(codes) => quantiser.decode_into(CodesView::Words(codes.slice(rows)), out),
-        }
+        quantiser.decode_into(codes.range(i * DECODED, i * DECODED + out.nrows()), out);
     });
 }
 

@@ -7,7 +7,7 @@
 use crate::canonical;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
-use crate::fit::{Makers, Stopped, Watch, branch_seed, classes, learn};
+use crate::fit::{Makers, Stopped, Watch, branch_seed, classes, fused, learn};
 use crate::material::{Training, Validation};
 use crate::observer::{Event, Stage};
 use crate::rows::{Encoded, Fitting};
@@ -135,7 +135,7 @@ impl<'a> Trials<'a> {
                 let (fitted, _) = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?;
                 Ok(fitted.model.scores(made.validation.view()))
             })?;
-            sum = Some(sum.map_or(scores.clone(), |sum| sum + &scores));
+            sum = Some(fused(sum, scores));
         }
         let predicted = classes(sum.unwrap_or_default().view())?;
         Ok((self.validation.right(&predicted), settings))

@@ -38,6 +38,9 @@ pub enum Init {
     KMeansPlusPlus,
     /// k different rows.
     RandomSample,
+    /// Normal numbers of deviation 0.1, as in the code of Coates, Lee, Ng 2011, for whitened rows: so near to 0 that
+    /// directions decide at first.
+    Normal,
 }
 
 /// Who does the work.
@@ -115,6 +118,7 @@ impl KMeans {
         let start = match self.init {
             Init::KMeansPlusPlus => start::plus_plus(x.view(), self.k.get(), &mut rng),
             Init::RandomSample => start::random_sample(x.view(), self.k.get(), &mut rng),
+            Init::Normal => start::normal(self.k.get(), x.ncols(), &mut rng),
         };
         self.rounds(x.view(), start, seed)
     }

@@ -176,10 +176,20 @@ impl Quantiser {
     /// # Panics
     /// When the rows do not have d columns.
     pub fn encode(&self, x: ArrayView2<'_, f32>) -> Codes {
-        let mut codes = self.codes(x.nrows());
-        let blocks = x.axis_chunks_iter(Axis(0), BLOCK).into_par_iter();
-        blocks.zip(codes.blocks_mut(BLOCK)).for_each(|(rows, codes)| self.encode_into(rows, codes));
+        let n = x.nrows();
+        let mut codes = self.codes(n);
+        self.encode_to(x, codes.range_mut(0, n));
         codes
+    }
+
+    /// Codes of rows `x` (n, d) into `codes` (n, groups), on rayon's current pool.
+    ///
+    /// # Panics
+    /// As [`Quantiser::encode_into`].
+    pub fn encode_to(&self, x: ArrayView2<'_, f32>, codes: CodesMut<'_>) {
+        assert_eq!(x.nrows(), codes.rows(), "rows and their codes");
+        let blocks = x.axis_chunks_iter(Axis(0), BLOCK).into_par_iter();
+        blocks.zip(codes.into_blocks(BLOCK)).for_each(|(rows, codes)| self.encode_into(rows, codes));
     }
 
     /// Codes of rows `x` (n, d) into `codes` (n, groups), on the calling thread alone. Best for 64 rows or more: the

@@ -11,6 +11,14 @@ pub(super) fn random_sample(x: ArrayView2<'_, f32>, k: usize, rng: &mut impl Rng
     x.select(Axis(0), &rows::sample(x.nrows(), k, rng))
 }
 
+/// Normal numbers (k, d) of deviation 0.1 (Box, Muller 1958).
+pub(super) fn normal(k: usize, d: usize, rng: &mut impl Rng) -> Array2<f32> {
+    Array2::from_shape_simple_fn((k, d), || {
+        let (u, v): (f64, f64) = (1.0 - rng.r#gen::<f64>(), rng.r#gen());
+        (0.1 * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
+    })
+}
+
 /// Rows a centre that k-means++ draws from, and how many there are at least.
 const SAMPLE_PER_CENTER: usize = 16;
 const SAMPLE_AT_LEAST: usize = 10_000;

@@ -103,13 +103,35 @@ impl Codes {
             Self::Words(codes) => Self::Words(codes.select(Axis(0), rows)),
         }
     }
+}
+
+impl<'a> CodesMut<'a> {
+    /// n, the number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Bytes(codes) => codes.nrows(),
+            Self::Words(codes) => codes.nrows(),
+        }
+    }
 
     /// Blocks of `rows` rows, the last shorter, to be written in parallel.
-    pub fn blocks_mut(&mut self, rows: usize) -> impl IndexedParallelIterator<Item = CodesMut<'_>> {
-        let blocks: Vec<CodesMut<'_>> = match self {
-            Self::Bytes(codes) => codes.axis_chunks_iter_mut(Axis(0), rows).map(CodesMut::Bytes).collect(),
-            Self::Words(codes) => codes.axis_chunks_iter_mut(Axis(0), rows).map(CodesMut::Words).collect(),
+    pub fn into_blocks(self, rows: usize) -> impl IndexedParallelIterator<Item = CodesMut<'a>> {
+        let blocks: Vec<_> = match self {
+            Self::Bytes(codes) => parts(codes, rows).into_iter().map(CodesMut::Bytes).collect(),
+            Self::Words(codes) => parts(codes, rows).into_iter().map(CodesMut::Words).collect(),
         };
         blocks.into_par_iter()
     }
+}
+
+/// A view in parts of `rows` rows, the last shorter.
+fn parts<C>(mut codes: ArrayViewMut2<'_, C>, rows: usize) -> Vec<ArrayViewMut2<'_, C>> {
+    let mut parts = Vec::new();
+    while codes.nrows() > rows {
+        let (first, rest) = codes.split_at(Axis(0), rows);
+        parts.push(first);
+        codes = rest;
+    }
+    parts.push(codes);
+    parts
 }
