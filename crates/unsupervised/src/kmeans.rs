@@ -1,20 +1,20 @@
 //! k-means: k centres such that rows lie close to the nearest one.
 //!
-//! Lloyd's algorithm (Lloyd 1982) by products in tiles: the nearest centre of x is argmax_j (x − m)·(c_j − m) −
-//! ½‖c_j − m‖², with m the mean of the centres, which keeps the difference of two great numbers out of f32 when all
-//! rows lie far from the origin. The product is never written ([`bakeoff_numeric::packed`]). Sums of clusters are kept in f64 and
-//! only rows that change their cluster are moved from sum to sum. After a few rounds centres that cannot be a row's nearest
-//! are left out by bounds; the assignment is that of the full product.
+//! Lloyd's algorithm (Lloyd 1982). Products of bytes leave one or two centres a row, whose distances decide (screen.rs);
+//! where the processor has no instruction for them, the nearest centre of x is argmax_j (x − m)·(c_j − m) − ½‖c_j − m‖² by
+//! products in tiles that are never written ([`bakeoff_numeric::packed`]), with m the mean of the centres, which keeps the
+//! difference of two great numbers out of f32 when all rows lie far from the origin. Sums of clusters are kept in f64 and only
+//! rows that change their cluster are moved from sum to sum.
 //!
 //! Rules: among equally near centres the lowest wins. A cluster without rows takes the row that lies farthest from its
 //! own centre (the lowest among equals), unless that row is alone in its cluster or lies on its centre; then it keeps
 //! its centre. So with fewer distinct rows than k some centres stay where they started, and nothing is divided by 0.
 
 mod assign;
-mod bounds;
 mod linfa_engine;
 mod lloyd;
 mod minibatch;
+mod screen;
 mod spherical;
 mod start;
 
@@ -47,7 +47,7 @@ pub enum Init {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
-    /// Products in tiles, as described above.
+    /// Products, as described above.
     #[default]
     Tiled,
     /// linfa-clustering, from the same start. It counts the old centre of a cluster as one more row and measures
@@ -251,10 +251,7 @@ impl Codebook {
     pub fn nearest_here(&self, x: ArrayView2<'_, f32>, ids: &mut [u32]) {
         assert_eq!(x.dim(), (ids.len(), self.dim()), "rows of the codebook");
         let x = rows::contiguous(x);
-        let (x, mut values) = (rows::slice(&x), [0.0; assign::BLOCK]);
-        for (rows, ids) in x.chunks(assign::BLOCK * self.dim()).zip(ids.chunks_mut(assign::BLOCK)) {
-            self.assigner.nearest(rows, ids, &mut values[..ids.len()]);
-        }
+        self.assigner.nearest(rows::slice(&x), ids);
         if self.metric == Metric::AbsoluteProduct {
             ids.iter_mut().for_each(|id| *id = spherical::without_sign(*id, self.len()).0);
         }

@@ -1,7 +1,7 @@
 //! Lloyd's rounds over all rows.
 
 use super::assign::{self, Assigner};
-use super::bounds::{self, Bounds, Round, Start};
+use super::screen::{self, Rounded, Screen};
 use super::{KMeans, Metric, Outcome};
 use crate::distance;
 use crate::rows;
@@ -15,9 +15,6 @@ pub(super) fn fit(settings: &KMeans, x: ArrayView2<'_, f32>, start: Array2<f32>)
     let mut rounds = Rounds::new(rows::slice(&x), start);
     let least = settings.tolerance.get() * if settings.tolerance.get() > 0.0 { mean_variance(x.view()) } else { 0.0 };
     for iterations in 1..=settings.iterations {
-        if iterations == PLAIN_ROUNDS + 1 && bounds::pay(x.nrows(), settings.k.get()) {
-            rounds.start_bounds();
-        }
         let changed = rounds.assign();
         if changed == 0 {
             return rounds.outcome(iterations, true);
@@ -31,17 +28,14 @@ pub(super) fn fit(settings: &KMeans, x: ArrayView2<'_, f32>, start: Array2<f32>)
     rounds.outcome(settings.iterations, false)
 }
 
-/// Rounds before bounds are kept: centres still move too far for them to hold.
-const PLAIN_ROUNDS: usize = 3;
-
 struct Rounds<'a> {
     x: &'a [f32],
     d: usize,
     part_rows: usize,
     parts: Vec<Part>,
     centers: Array2<f32>,
-    /// How far each centre has gone since bounds are kept; none before.
-    ways: Option<Vec<f64>>,
+    /// What rows were rounded to bytes less of, where bytes pay.
+    shift: Option<Vec<f32>>,
 }
 
 /// The clusters of some rows. Rows are always added in one order within a part, and parts in theirs.
@@ -49,8 +43,8 @@ struct Part {
     ids: Vec<u32>,
     sums: Vec<f64>,
     counts: Vec<u32>,
-    /// Once they are kept.
-    bounds: Bounds,
+    /// The rows as bytes, where they pay.
+    rounded: Rounded,
 }
 
 /// A row that no cluster has yet.
@@ -61,32 +55,26 @@ impl<'a> Rounds<'a> {
         let (k, d) = centers.dim();
         let n = x.len() / d;
         let part_rows = rows::part_rows(n, k * d * size_of::<f64>(), assign::BLOCK);
+        let shift = screen::pays(k, d).then(|| assign::mean(centers.view()));
         let part = |rows: &[f32]| Part {
             ids: vec![NOBODY; rows.len() / d],
             sums: vec![0.0; k * d],
             counts: vec![0; k],
-            bounds: Bounds::default(),
+            rounded: shift.as_ref().map_or_else(Rounded::default, |shift| Rounded::new(rows, shift)),
         };
-        Self { x, d, part_rows, parts: x.chunks(part_rows * d).map(part).collect(), centers, ways: None }
-    }
-
-    /// From now on centres that cannot be a row's nearest are left out.
-    fn start_bounds(&mut self) {
-        let start = Start::new(self.centers.view());
-        let parts = self.parts.par_iter_mut().zip(self.x.par_chunks(self.part_rows * self.d));
-        parts.for_each(|(part, rows)| part.bounds = start.bounds(rows));
-        self.ways = Some(vec![0.0; self.centers.nrows()]);
+        Self { x, d, part_rows, parts: x.par_chunks(part_rows * d).map(part).collect(), centers, shift }
     }
 
     /// Gives every row its nearest centre; how many rows changed theirs.
     fn assign(&mut self) -> usize {
         let parts = self.parts.par_iter_mut().zip(self.x.par_chunks(self.part_rows * self.d));
-        if let Some(ways) = &self.ways {
-            let round = Round::new(&self.centers, ways);
-            return parts.map(|(part, rows)| part.assign_bounded(&round, rows)).sum();
+        if let Some(shift) = &self.shift {
+            let screen = Screen::new(self.centers.view(), shift);
+            let nearest = |part: &Part, rows: &[f32], found: &mut [u32]| screen.nearest(rows, &part.rounded, found);
+            return parts.map(|(part, rows)| part.assign(rows, nearest)).sum();
         }
         let assigner = Assigner::new(self.centers.view(), Metric::Distance);
-        parts.map(|(part, rows)| part.assign(&assigner, rows, self.d)).sum()
+        parts.map(|(part, rows)| part.assign(rows, |_, rows, found| assigner.nearest(rows, found))).sum()
     }
 
     /// Gives each empty cluster the row farthest from its own centre, as the rules above say.
@@ -157,9 +145,6 @@ impl<'a> Rounds<'a> {
                 moved
             })
             .collect();
-        if let Some(ways) = &mut self.ways {
-            ways.iter_mut().zip(&moves).for_each(|(way, square)| *way += square.sqrt());
-        }
         moves.into_iter().sum()
     }
 
@@ -169,27 +154,10 @@ impl<'a> Rounds<'a> {
 }
 
 impl Part {
-    fn assign(&mut self, assigner: &Assigner, rows: &[f32], d: usize) -> usize {
-        let (mut found, mut values) = ([0; assign::BLOCK], [0.0; assign::BLOCK]);
-        let mut changed = 0;
-        for (block, rows) in rows.chunks(assign::BLOCK * d).enumerate() {
-            let m = rows.len() / d;
-            assigner.nearest(rows, &mut found[..m], &mut values[..m]);
-            for (i, &id) in found[..m].iter().enumerate() {
-                let row = block * assign::BLOCK + i;
-                if self.ids[row] != id {
-                    self.change(row, id, &rows[i * d..][..d]);
-                    changed += 1;
-                }
-            }
-        }
-        changed
-    }
-
-    /// As [`Part::assign`], without the centres that the bounds leave out.
-    fn assign_bounded(&mut self, round: &Round<'_>, values: &[f32]) -> usize {
+    /// Gives every row of `values` the centre that `nearest` finds; how many rows changed theirs.
+    fn assign(&mut self, values: &[f32], nearest: impl Fn(&Self, &[f32], &mut [u32])) -> usize {
         let mut found = vec![0; self.ids.len()];
-        bounds::assign(round, values, &self.ids, &mut self.bounds, &mut found);
+        nearest(self, values, &mut found);
         let d = values.len() / self.ids.len();
         let mut changed = 0;
         for (row, (id, values)) in found.into_iter().zip(values.chunks_exact(d)).enumerate() {
@@ -267,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn bounds_leave_every_round_as_it_is() {
-        for (n, d, k, far) in [(3000, 7, 130, 0.0), (2500, 33, 200, 0.0), (2000, 5, 150, 500.0)] {
+    fn bytes_leave_every_round_as_it_is() {
+        for (n, d, k, far) in [(3000, 9, 130, 0.0), (2500, 33, 200, 0.0), (2000, 8, 150, 500.0)] {
             let x = lumps(n, d, far);
             let mut start = x.select(Axis(0), &(0..k).map(|i| i * (n / k)).collect::<Vec<_>>());
             // Two centres that are equal, and one far from all rows, which stays empty until it is given one.
@@ -276,19 +244,18 @@ mod tests {
             start.row_mut(k - 2).assign(&twin);
             start.row_mut(5).fill(1e3);
             let values = x.as_slice().unwrap();
-            let (mut plain, mut bounded) = (Rounds::new(values, start.clone()), Rounds::new(values, start));
+            let (mut plain, mut screened) = (Rounds::new(values, start.clone()), Rounds::new(values, start));
+            assert_eq!(screened.shift.is_some(), screen::pays(k, d), "{k} {d}");
+            plain.shift = None;
             let mut changes = 0;
             for round in 0..25 {
-                if round == 1 && bounds::pay(n, k) {
-                    bounded.start_bounds();
-                }
-                let (changed, same) = (plain.assign(), bounded.assign());
+                let (changed, same) = (plain.assign(), screened.assign());
                 assert_eq!(changed, same, "round {round}");
                 changes += changed;
                 plain.fill_empty();
-                bounded.fill_empty();
-                assert_eq!((plain.move_centers(), &plain.centers), (bounded.move_centers(), &bounded.centers));
-                assert!(plain.parts.iter().zip(&bounded.parts).all(|(a, b)| a.ids == b.ids), "round {round}");
+                screened.fill_empty();
+                assert_eq!((plain.move_centers(), &plain.centers), (screened.move_centers(), &screened.centers));
+                assert!(plain.parts.iter().zip(&screened.parts).all(|(a, b)| a.ids == b.ids), "round {round}");
             }
             assert!(changes > n, "{changes}");
         }

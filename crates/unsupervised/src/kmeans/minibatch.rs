@@ -36,8 +36,6 @@ fn nearest(centers: ArrayView2<'_, f32>, batch: &Array2<f32>) -> Vec<u32> {
     let assigner = Assigner::new(centers, Metric::Distance);
     let mut ids = vec![0; batch.nrows()];
     let rows = batch.as_slice().unwrap_or(&[]).par_chunks(assign::BLOCK * batch.ncols());
-    rows.zip(ids.par_chunks_mut(assign::BLOCK)).for_each(|(rows, ids)| {
-        assigner.nearest(rows, ids, &mut [0.0; assign::BLOCK][..ids.len()]);
-    });
+    rows.zip(ids.par_chunks_mut(assign::BLOCK)).for_each(|(rows, ids)| assigner.nearest(rows, ids));
     ids
 }

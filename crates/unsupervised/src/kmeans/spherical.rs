@@ -4,10 +4,10 @@
 //! way; the old centre is added as one more pull, which damps the first rounds and keeps centres that no row came to.
 //! Centres of zeros (from rows of zeros) stay zeros.
 
-use super::assign::{self, Assigner};
-use super::{KMeans, Metric, Outcome};
+use super::{KMeans, Outcome, assign};
 use crate::rows;
-use ndarray::{Array2, ArrayView2, Axis};
+use bakeoff_numeric::packed::Packed;
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use rayon::prelude::*;
 
 /// The centre and the sign of a column among the centres and their negatives.
@@ -45,10 +45,16 @@ fn normalise(mut center: ndarray::ArrayViewMut1<'_, f32>) {
     }
 }
 
+/// The centres (k, d) as columns, and after them, as columns k to 2k − 1, the negated ones.
+pub(super) fn packed(centers: ArrayView2<'_, f32>) -> Packed {
+    let both = concatenate![Axis(0), centers, centers.mapv(|v| -v)];
+    Packed::new(both.t())
+}
+
 /// Σ (x·c) x over the rows of each centre (k, d).
 fn pulls(x: &[f32], centers: ArrayView2<'_, f32>) -> Array2<f64> {
     let (k, d) = centers.dim();
-    let assigner = Assigner::new(centers, Metric::AbsoluteProduct);
+    let packed = packed(centers);
     let part_rows = rows::part_rows(x.len() / d, k * d * size_of::<f64>(), assign::BLOCK);
     let parts: Vec<Array2<f64>> = x
         .par_chunks(part_rows * d)
@@ -57,7 +63,7 @@ fn pulls(x: &[f32], centers: ArrayView2<'_, f32>) -> Array2<f64> {
             let (mut columns, mut values) = ([0; assign::BLOCK], [0.0; assign::BLOCK]);
             for rows in rows.chunks(assign::BLOCK * d) {
                 let m = rows.len() / d;
-                assigner.nearest(rows, &mut columns[..m], &mut values[..m]);
+                packed.nearest(rows::view(rows, d), &mut columns[..m], &mut values[..m]);
                 for ((row, &column), &value) in rows.chunks_exact(d).zip(&columns).zip(&values) {
                     let (id, sign) = without_sign(column, k);
                     let pull = f64::from(sign * value);
