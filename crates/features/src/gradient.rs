@@ -34,9 +34,9 @@ pub(crate) fn angle(dx: f32, dy: f32, signed: bool) -> f32 {
         let half = if dx < 0.0 { PI - quadrant } else { quadrant };
         return if dy < 0.0 { 2.0 * PI - half } else { half };
     }
-    // 180° is 0°: it must not reach the last bin through the back door.
-    let opposite = (dx < 0.0) != (dy < 0.0) && dy != 0.0 && dx != 0.0;
-    if opposite { PI - quadrant } else { quadrant }
+    // 180° is 0°: it must not reach the last bin through the back door. A product of differences of intensities is not so
+    // small that it would be rounded to 0.
+    if dx * dy < 0.0 { PI - quadrant } else { quadrant }
 }
 
 /// Σ a b with eight partial sums.

@@ -1,14 +1,17 @@
 //! The fast path of HoG.
 //!
 //! Votes are separable: a pixel's weight in a cell of a block is a product of a row weight and a column weight (window
-//! and interpolation both are). So instead of scattering every pixel into up to 16 histograms, each row of cells is
-//! turned into one plane of votes a direction, the planes are summed down their rows with each slot's row weights, the
-//! sums turned so that directions lie side by side, and those summed across columns. All of it runs over groups of 16
-//! pixels that the compiler turns into vector instructions, chosen at run time.
+//! and interpolation both are). So instead of scattering every pixel into up to 16 histograms, the votes of a row of cells
+//! for one direction are made in registers, 16 pixels at a time, and summed there down the rows with the row weights of up
+//! to four slots; the sums are turned so that directions lie side by side, and those summed across columns. Vector
+//! instructions are chosen at run time.
+
+mod shuffles;
 
 use super::{Form, Gamma, Hog};
 use crate::gradient::{angle, dot, lesser};
 use pulp::{Simd, WithSimd};
+use shuffles::Shuffles;
 use std::f32::consts::PI;
 
 /// Pixels handled together.
@@ -19,6 +22,16 @@ type Lanes = [f32; LANES];
 struct Slot {
     start: usize,
     weights: Vec<f32>,
+}
+
+impl Slot {
+    /// Without what has no weight at its ends, in pairs.
+    fn trimmed(self) -> Self {
+        let first = self.weights.iter().position(|&w| w != 0.0).unwrap_or(0) / 2 * 2;
+        let end = self.weights.iter().rposition(|&w| w != 0.0).map_or(0, |last| last + 1).next_multiple_of(2);
+        let weights = self.weights.get(first..end.min(self.weights.len())).unwrap_or_default().to_vec();
+        Self { start: self.start + first, weights }
+    }
 }
 
 /// Row slots summed together; no more are in work at any row of cells, so slot i's sums are at i mod 4.
@@ -54,6 +67,7 @@ fn shares(slots: &[Slot], top: usize, cell: usize) -> Vec<Share> {
 
 /// Everything that depends on the settings and the image size alone.
 pub(super) struct Plan {
+    shuffles: Shuffles,
     gamma: Gamma,
     image: (usize, usize, usize),
     /// Padded height and width, whole cells.
@@ -74,10 +88,11 @@ pub(super) struct Plan {
 
 /// Buffers of one worker.
 pub(super) struct Scratch {
-    /// Intensities, channel by channel: padded rows with a reflected pixel on each side and room for whole lanes.
+    /// Intensities of one row of cells and the rows of pixels above and below it, channel by channel: padded rows with a
+    /// reflected pixel on each side and room for whole lanes.
     channels: Vec<f32>,
-    /// Votes of one row of cells and group of columns: direction, row, column.
-    planes: Vec<f32>,
+    /// Of one row of cells and group of columns, row by row.
+    polar: Vec<Polar>,
     /// Sums down the rows: slot mod 4, direction, column.
     sums: Vec<f32>,
     /// One slot's sums: column, direction.
@@ -101,6 +116,7 @@ impl Plan {
         };
         let row_slots: Vec<Slot> = slots(rows);
         Self {
+            shuffles: Shuffles::new(),
             gamma: hog.gamma,
             image: (height, width, channels),
             size: (rows * cell, columns * cell),
@@ -111,7 +127,7 @@ impl Plan {
             interpolate: hog.form == Form::Blocks,
             shares: (0..rows).map(|row| shares(&row_slots, row * cell, cell)).collect(),
             rows: row_slots,
-            columns: slots(columns),
+            columns: slots(columns).into_iter().map(Slot::trimmed).collect(),
             clip: (hog.form == Form::Blocks).then_some(hog.clip.get() as f32),
         }
     }
@@ -125,6 +141,11 @@ impl Plan {
         self.lanes() + 2
     }
 
+    /// Rows of pixels that a row of cells needs.
+    fn band(&self) -> usize {
+        self.cell + 2
+    }
+
     /// The padded width in whole lanes.
     fn lanes(&self) -> usize {
         self.size.1.next_multiple_of(LANES)
@@ -132,8 +153,8 @@ impl Plan {
 
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
-            channels: vec![0.0; self.image.2 * self.size.0 * self.stride()],
-            planes: vec![0.0; self.orientations * self.cell * LANES],
+            channels: vec![0.0; self.image.2 * self.band() * self.stride()],
+            polar: (0..self.cell).map(|_| Polar { direction: [0.0; LANES], length: [0.0; LANES] }).collect(),
             sums: vec![0.0; (TOGETHER + 1) * self.orientations * self.lanes()],
             turned: vec![0.0; self.padded_orientations() * self.lanes()],
             histograms: vec![0.0; self.dim() + LANES],
@@ -145,74 +166,73 @@ impl Plan {
         pulp::Arch::new().dispatch(EncodeOne { plan: self, image, scratch, out });
     }
 
-    /// Bytes to padded intensities, one plane a channel.
+    /// Bytes to padded intensities of the rows from `top` − 1 on, one plane a channel.
     #[inline(always)]
-    fn fill_channels(&self, image: &[u8], channels: &mut [f32]) {
-        let ((height, width, n_channels), (rows, columns)) = (self.image, self.size);
-        let (top, left) = self.offset;
-        for channel in 0..n_channels {
-            for y in 0..rows {
-                let from = y.saturating_sub(top).min(height - 1);
-                let line = &image[from * width * n_channels..][..width * n_channels];
-                let row = &mut channels[(channel * rows + y) * self.stride()..][..self.stride()];
-                let inner = &mut row[1..=columns];
-                let values = &mut inner[left..left + width];
-                if n_channels == 1 {
-                    values.iter_mut().zip(line).for_each(|(value, &byte)| *value = f32::from(byte));
-                } else {
-                    let bytes = line[channel..].iter().step_by(n_channels);
-                    values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = f32::from(byte));
-                }
-                if self.gamma == Gamma::Sqrt {
-                    values.iter_mut().for_each(|value| *value = value.sqrt());
-                }
-                let (first, last) = (inner[left], inner[left + width - 1]);
-                inner[..left].fill(first);
-                inner[left + width..].fill(last);
-                // Reflected without repeating the border's own pixel; a single column reflects itself.
-                let (before, after) = (inner[1.min(columns - 1)], inner[columns.max(2) - 2]);
-                row[0] = before;
-                row[columns + 1] = after;
-                // What lies behind must not look like an edge; it gets no weight, but it must be finite.
-                row[columns + 2..].fill(0.0);
+    fn fill_channels(&self, top: usize, image: &[u8], channels: &mut [f32]) {
+        let ((height, width, n_channels), rows) = (self.image, self.size.0);
+        let ((above, left), (band, stride)) = (self.offset, (self.band(), self.stride()));
+        // The last two rows of the band before are the first two of this one.
+        let known = if top == 0 { 0 } else { band - self.cell };
+        if known > 0 {
+            for plane in channels.chunks_exact_mut(band * stride) {
+                plane.copy_within(self.cell * stride.., 0);
             }
         }
-    }
-
-    /// Votes of the rows from `top` on, of one group of columns: direction, row, column.
-    #[inline(always)]
-    fn fill_planes(&self, top: usize, x: usize, channels: &[f32], planes: &mut [f32]) {
-        let (rows, stride) = (self.size.0, self.stride());
-        for row in 0..self.cell {
-            let y = top + row;
-            let above = if y == 0 { 1.min(rows - 1) } else { y - 1 };
-            let below = if y + 1 < rows { y + 1 } else { rows.max(2) - 2 };
-            let (mut gx, mut gy, mut longest) = ([0.0; LANES], [0.0; LANES], [-1.0; LANES]);
-            for plane in channels.chunks_exact(rows * stride) {
-                let at = |y: usize, x: usize| lanes_at(plane, y * stride + x);
-                let (left, right) = (at(y, x), at(y, x + 2));
-                strongest(left, right, at(above, x + 1), at(below, x + 1), &mut gx, &mut gy, &mut longest);
-            }
-            let (direction, length) = self.direction_and_length(&gx, &gy, &longest);
-            let place = |bin: usize| (bin * self.cell + row) * LANES;
-            if self.interpolate {
-                shared_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
+        for i in known..band {
+            // Rows reflect without repeating the border's own row; a single row reflects itself.
+            let y = match top + i {
+                0 => 1.min(rows - 1),
+                y if y <= rows => y - 1,
+                _ => rows.max(2) - 2,
+            };
+            let from = y.saturating_sub(above).min(height - 1);
+            let line = &image[from * width * n_channels..][..width * n_channels];
+            if n_channels == 3 {
+                let (red, rest) = channels[i * stride..].split_at_mut(band * stride);
+                let (green, blue) = rest.split_at_mut(band * stride);
+                let [red, green, blue] = [red, green, blue].map(|plane| &mut plane[1 + left..][..width]);
+                self.shuffles.split_colors(line, self.gamma == Gamma::Sqrt, [red, green, blue]);
             } else {
-                whole_votes(self.orientations, &direction, &length, |bin, votes| store(planes, place(bin), votes));
+                for channel in 0..n_channels {
+                    let values = &mut channels[(channel * band + i) * stride + 1 + left..][..width];
+                    let bytes = line[channel..].iter().step_by(n_channels);
+                    for (value, &byte) in values.iter_mut().zip(bytes) {
+                        *value = f32::from(byte);
+                    }
+                    if self.gamma == Gamma::Sqrt {
+                        for value in values {
+                            *value = value.sqrt();
+                        }
+                    }
+                }
+            }
+        }
+        for plane in channels.chunks_exact_mut(band * stride) {
+            for row in plane[known * stride..].chunks_exact_mut(stride) {
+                self.fill_borders(row);
             }
         }
     }
 
-    /// Directions in bins (from 0 up to `orientations`) and lengths of gradients.
+    /// Fills what lies beyond the image on both sides of a row.
     #[inline(always)]
-    fn direction_and_length(&self, gx: &Lanes, gy: &Lanes, squares: &Lanes) -> (Lanes, Lanes) {
-        let per_radian = self.orientations as f32 / if self.signed { 2.0 * PI } else { PI };
-        let (mut direction, mut length) = ([0.0; LANES], [0.0; LANES]);
-        for i in 0..LANES {
-            length[i] = squares[i].sqrt();
-            direction[i] = angle(gx[i], gy[i], self.signed) * per_radian;
+    fn fill_borders(&self, row: &mut [f32]) {
+        let (width, columns, left) = (self.image.1, self.size.1, self.offset.1);
+        let inner = &mut row[1..=columns];
+        // Most images need neither, and filling nothing costs a call.
+        if columns > width {
+            let (first, last) = (inner[left], inner[left + width - 1]);
+            inner[..left].fill(first);
+            inner[left + width..].fill(last);
         }
-        (direction, length)
+        // Reflected without repeating the border's own pixel; a single column reflects itself.
+        let (before, after) = (inner[1.min(columns - 1)], inner[columns.max(2) - 2]);
+        row[0] = before;
+        row[columns + 1] = after;
+        // What lies behind must not look like an edge; it gets no weight, but it must be finite.
+        if columns + 2 < row.len() {
+            row[columns + 2..].fill(0.0);
+        }
     }
 
     /// Directions in whole lanes.
@@ -220,38 +240,102 @@ impl Plan {
         self.orientations.next_multiple_of(LANES)
     }
 
-    /// Adds the row of cells `row` to every slot that it weighs in, group of columns by group, so that votes stay in the
-    /// first cache, and direction by direction, so that a vote is read once for up to four slots.
+    /// Adds the row of cells `row` to every slot that it weighs in.
     #[inline(always)]
-    fn sum_rows(&self, row: usize, channels: &[f32], planes: &mut [f32], sums: &mut [f32]) {
+    fn sum_rows<S: Simd>(&self, simd: S, row: usize, channels: &[f32], polar: &mut [Polar], sums: &mut [f32]) {
+        let shares = &self.shares[row];
+        // The usual form's numbers are told to the compiler, which unrolls its loops.
+        match (self.orientations, self.cell, self.signed, self.interpolate, self.image.2) {
+            (9, 8, false, true, 3) => self.sum_rows_of(simd, Numbers::usual(3), shares, channels, polar, sums),
+            (9, 8, false, true, 1) => self.sum_rows_of(simd, Numbers::usual(1), shares, channels, polar, sums),
+            (n, cell, signed, interpolate, channels_of) => {
+                let numbers = Numbers { n, cell, signed, interpolate, channels: channels_of };
+                self.sum_rows_of(simd, numbers, shares, channels, polar, sums);
+            }
+        }
+    }
+
+    /// Group of columns by group, and direction by direction, so that sums of up to four slots stay in registers and no
+    /// vote is ever written.
+    #[inline(always)]
+    fn sum_rows_of<S: Simd>(
+        &self,
+        simd: S,
+        of: Numbers,
+        shares: &[Share],
+        channels: &[f32],
+        polar: &mut [Polar],
+        sums: &mut [f32],
+    ) {
+        let polar = &mut polar[..of.cell];
         for x in (0..self.lanes()).step_by(LANES) {
-            self.fill_planes(row * self.cell, x, channels, planes);
-            for share in &self.shares[row] {
-                for (direction, plane) in planes.chunks_exact(self.cell * LANES).enumerate() {
-                    self.add_plane(share, direction * self.lanes() + x, plane, sums);
+            self.fill_polar(of, x, channels, polar);
+            for share in shares {
+                for bin in 0..of.n {
+                    self.add_votes(simd, of, bin, share, polar, x, sums);
                 }
             }
         }
     }
 
+    /// Directions and lengths of the gradients of a row of cells, of one group of columns.
     #[inline(always)]
-    fn add_plane(&self, share: &Share, start: usize, plane: &[f32], sums: &mut [f32]) {
-        let of_slot = self.orientations * self.lanes();
-        let mut totals = [[0.0f32; LANES]; TOGETHER];
-        for ((total, slot), first) in totals.iter_mut().zip(share.slots).zip(share.first) {
-            if !first {
-                *total = *lanes_at(sums, slot * of_slot + start);
+    fn fill_polar(&self, of: Numbers, x: usize, channels: &[f32], polar: &mut [Polar]) {
+        let (stride, band) = (self.stride(), self.band() * self.stride());
+        let per_radian = of.n as f32 / if of.signed { 2.0 * PI } else { PI };
+        for (row, polar) in polar.iter_mut().enumerate() {
+            let middle = (row + 1) * stride + x;
+            let mut gradient = Gradient::at(channels, middle, stride);
+            for channel in 1..of.channels {
+                gradient = gradient.or_longer(&Gradient::at(&channels[channel * band..], middle, stride));
+            }
+            for i in 0..LANES {
+                polar.length[i] = gradient.square[i].sqrt();
+                polar.direction[i] = angle(gradient.x[i], gradient.y[i], of.signed) * per_radian;
             }
         }
-        for (votes, weights) in plane.as_chunks::<LANES>().0.iter().zip(&share.weights) {
-            for (total, &weight) in totals.iter_mut().zip(weights) {
-                for i in 0..LANES {
-                    total[i] = votes[i].mul_add(weight, total[i]);
+    }
+
+    /// In explicit vectors: left to itself the compiler keeps the sums in memory.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a loop's body, apart for reading")]
+    fn add_votes<S: Simd>(
+        &self,
+        simd: S,
+        of: Numbers,
+        bin: usize,
+        share: &Share,
+        polar: &[Polar],
+        x: usize,
+        sums: &mut [f32],
+    ) {
+        let (of_slot, start) = (of.n * self.lanes(), bin * self.lanes() + x);
+        let [a, b, c, d] = share.slots;
+        for part in 0..LANES / S::F32_LANES {
+            let mut totals = [simd.splat_f32s(0.0); TOGETHER];
+            for ((total, slot), first) in totals.iter_mut().zip(share.slots).zip(share.first) {
+                if !first {
+                    *total = S::as_simd_f32s(lanes_at(sums, slot * of_slot + start)).0[part];
                 }
             }
-        }
-        for (total, slot) in totals.into_iter().zip(share.slots) {
-            store(sums, slot * of_slot + start, total);
+            let [mut first, mut second, mut third, mut fourth] = totals;
+            for (polar, weights) in polar.iter().zip(&share.weights) {
+                let direction = S::as_simd_f32s(&polar.direction).0[part];
+                let length = S::as_simd_f32s(&polar.length).0[part];
+                let votes = if of.interpolate {
+                    shared_votes(simd, of.n, bin, direction, length)
+                } else {
+                    whole_votes(simd, of.n, bin, direction, length)
+                };
+                first = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[0]), first);
+                second = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[1]), second);
+                third = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[2]), third);
+                fourth = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[3]), fourth);
+            }
+            for (slot, total) in [(a, first), (b, second), (c, third), (d, fourth)] {
+                let sums = &mut sums[slot * of_slot + start..][..LANES];
+                S::as_mut_simd_f32s(sums).0[part] = total;
+            }
         }
     }
 
@@ -271,10 +355,7 @@ impl Plan {
     /// (direction, column) to (column, direction), directions in whole lanes.
     #[inline(always)]
     fn turn(&self, sums: &[f32], turned: &mut [f32]) {
-        let padded = self.padded_orientations();
-        for (direction, line) in sums.chunks_exact(self.lanes()).enumerate() {
-            turned[direction..].iter_mut().step_by(padded).zip(line).for_each(|(to, &from)| *to = from);
-        }
+        self.shuffles.turn(sums, self.lanes(), turned, self.padded_orientations());
     }
 
     /// Whole lanes are written; what they hold beyond their directions is overwritten by those that come next.
@@ -283,13 +364,26 @@ impl Plan {
         let padded = self.padded_orientations();
         for (j, slot) in self.columns.iter().enumerate() {
             for group in (0..self.orientations).step_by(LANES) {
-                let mut total = [0.0f32; LANES];
-                let columns = turned[slot.start * padded..].chunks_exact(padded);
-                for (column, &weight) in columns.zip(&slot.weights) {
-                    let votes = lanes_at(column, group);
+                // Two sums, as the next addition to one must wait for the one before.
+                let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
+                let columns = &turned[slot.start * padded + group..];
+                let (pairs, last) = slot.weights.as_chunks::<2>();
+                for (i, weights) in pairs.iter().enumerate() {
+                    let (a, b) = (lanes_at(columns, 2 * i * padded), lanes_at(columns, (2 * i + 1) * padded));
                     for i in 0..LANES {
-                        total[i] = votes[i].mul_add(weight, total[i]);
+                        even[i] = a[i].mul_add(weights[0], even[i]);
+                        odd[i] = b[i].mul_add(weights[1], odd[i]);
                     }
+                }
+                for &weight in last {
+                    let votes = lanes_at(columns, 2 * pairs.len() * padded);
+                    for i in 0..LANES {
+                        even[i] = votes[i].mul_add(weight, even[i]);
+                    }
+                }
+                let mut total = [0.0; LANES];
+                for i in 0..LANES {
+                    total[i] = even[i] + odd[i];
                 }
                 store(histograms, j * self.orientations + group, total);
             }
@@ -303,15 +397,24 @@ impl Plan {
             out.copy_from_slice(&histograms[..out.len()]);
             return;
         };
-        let per_row = self.columns.len() * self.orientations;
-        let cell_row = BLOCK * self.orientations;
-        let blocks = out.chunks_exact_mut(BLOCK * cell_row).enumerate();
-        for (block, values) in blocks {
-            let (y, x) = (block / (self.columns.len() / BLOCK), block % (self.columns.len() / BLOCK));
-            for (cell, part) in values.chunks_exact_mut(cell_row).enumerate() {
-                part.copy_from_slice(&histograms[(y * BLOCK + cell) * per_row + x * cell_row..][..cell_row]);
+        match self.orientations {
+            9 => self.finish_blocks(9, clip, histograms, out),
+            n => self.finish_blocks(n, clip, histograms, out),
+        }
+    }
+
+    #[inline(always)]
+    fn finish_blocks(&self, n: usize, clip: f32, histograms: &[f32], out: &mut [f32]) {
+        let (per_row, cell_row) = (self.columns.len() * n, BLOCK * n);
+        let rows = out.chunks_exact_mut(per_row / cell_row * BLOCK * cell_row);
+        for (blocks, slots) in rows.zip(histograms.chunks_exact(BLOCK * per_row)) {
+            let (above, below) = slots.split_at(per_row);
+            let cells = above.chunks_exact(cell_row).zip(below.chunks_exact(cell_row));
+            for (values, (above, below)) in blocks.chunks_exact_mut(BLOCK * cell_row).zip(cells) {
+                values[..cell_row].copy_from_slice(above);
+                values[cell_row..].copy_from_slice(below);
+                normalise(values, clip);
             }
-            normalise(values, clip);
         }
     }
 }
@@ -329,11 +432,11 @@ impl WithSimd for EncodeOne<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { plan, image, scratch, out } = self;
-        plan.fill_channels(image, &mut scratch.channels);
         for top in (0..plan.size.0).step_by(plan.cell) {
-            plan.sum_rows(top / plan.cell, &scratch.channels, &mut scratch.planes, &mut scratch.sums);
+            plan.fill_channels(top, image, &mut scratch.channels);
+            plan.sum_rows(simd, top / plan.cell, &scratch.channels, &mut scratch.polar, &mut scratch.sums);
             plan.sum_columns(top, &scratch.sums, &mut scratch.turned, &mut scratch.histograms);
         }
         plan.finish(&scratch.histograms, out);
@@ -366,69 +469,94 @@ fn store(values: &mut [f32], start: usize, lanes: Lanes) {
     values[start..start + LANES].copy_from_slice(&lanes);
 }
 
+/// What the loops over pixels depend on.
+#[derive(Clone, Copy)]
+struct Numbers {
+    /// Directions.
+    n: usize,
+    cell: usize,
+    signed: bool,
+    interpolate: bool,
+    channels: usize,
+}
+
+impl Numbers {
+    const fn usual(channels: usize) -> Self {
+        Self { n: 9, cell: 8, signed: false, interpolate: true, channels }
+    }
+}
+
+/// Gradients of pixels side by side: directions in bins, from 0 up to n, and lengths.
+struct Polar {
+    direction: Lanes,
+    length: Lanes,
+}
+
 /// Votes of whole lengths for the bin that the direction lies in; the last bin takes what rounding puts behind it.
 #[inline(always)]
-fn whole_votes(n: usize, direction: &Lanes, length: &Lanes, mut store: impl FnMut(usize, Lanes)) {
-    for bin in 0..n {
-        let (low, high) = (bin as f32, if bin + 1 == n { f32::INFINITY } else { bin as f32 + 1.0 });
-        let mut votes = [0.0; LANES];
-        for i in 0..LANES {
-            votes[i] = if direction[i] >= low && direction[i] < high { length[i] } else { 0.0 };
-        }
-        store(bin, votes);
-    }
+fn whole_votes<S: Simd>(simd: S, n: usize, bin: usize, direction: S::f32s, length: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    let high = if bin + 1 == n { f32::INFINITY } else { bin as f32 + 1.0 };
+    let below_end = simd.select_f32s(simd.less_than_f32s(direction, simd.splat_f32s(high)), length, zero);
+    simd.select_f32s(simd.less_than_f32s(direction, simd.splat_f32s(bin as f32)), zero, below_end)
 }
 
-/// Lengths shared between the two nearest of n bins, which lie in a circle, bin i centred at i + ½.
+/// Lengths shared between the two nearest of n bins, which lie in a circle, bin i centred at i + ½: a bin gets the
+/// length times what the direction's distance lacks of 1, where that is above 0.
 #[inline(always)]
-fn shared_votes(n: usize, direction: &Lanes, length: &Lanes, mut store: impl FnMut(usize, Lanes)) {
-    let (mut lower, mut to_lower, mut to_next) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-    for i in 0..LANES {
-        // Directions before the first centre lie between the last bin, which is bin −1, and the first.
-        lower[i] = (direction[i] + 0.5).floor() - 1.0;
-        to_next[i] = length[i] * (direction[i] - 0.5 - lower[i]);
-        to_lower[i] = length[i] - to_next[i];
+fn shared_votes<S: Simd>(simd: S, n: usize, bin: usize, direction: S::f32s, length: S::f32s) -> S::f32s {
+    if n == 1 {
+        return length;
     }
-    for bin in 0..n {
-        let (this, before) = (bin as f32, bin as f32 - 1.0);
-        let mut votes = [0.0; LANES];
-        for i in 0..LANES {
-            let vote = if lower[i] == this { to_lower[i] } else { 0.0 };
-            votes[i] = if lower[i] == before { to_next[i] } else { vote };
-        }
-        if bin == 0 {
-            let last = n as f32 - 1.0;
-            for i in 0..LANES {
-                votes[i] += if lower[i] == last { to_next[i] } else { 0.0 };
-            }
-        }
-        if bin + 1 == n {
-            for i in 0..LANES {
-                votes[i] += if lower[i] == -1.0 { to_lower[i] } else { 0.0 };
-            }
-        }
-        store(bin, votes);
+    let center = bin as f32 + 0.5;
+    let mut apart = simd.abs_f32s(simd.sub_f32s(direction, simd.splat_f32s(center)));
+    // The first and the last bin are reached from both ends.
+    if bin + 1 == n {
+        let other = simd.sub_f32s(direction, simd.splat_f32s(center - n as f32));
+        apart = simd.min_f32s(apart, simd.abs_f32s(other));
     }
+    if bin == 0 {
+        let other = simd.sub_f32s(direction, simd.splat_f32s(center + n as f32));
+        apart = simd.min_f32s(apart, simd.abs_f32s(other));
+    }
+    let lacks = simd.sub_f32s(simd.splat_f32s(1.0), apart);
+    simd.max_f32s(simd.mul_f32s(lacks, length), simd.splat_f32s(0.0))
 }
 
-/// Takes over this channel's gradient where it is longer than the longest so far.
-#[inline(always)]
-fn strongest(
-    left: &Lanes,
-    right: &Lanes,
-    above: &Lanes,
-    below: &Lanes,
-    gx: &mut Lanes,
-    gy: &mut Lanes,
-    longest: &mut Lanes,
-) {
-    for i in 0..LANES {
-        let (dx, dy) = (right[i] - left[i], below[i] - above[i]);
-        let square = dx.mul_add(dx, dy * dy);
-        let longer = square > longest[i];
-        gx[i] = if longer { dx } else { gx[i] };
-        gy[i] = if longer { dy } else { gy[i] };
-        longest[i] = if longer { square } else { longest[i] };
+/// Central differences of neighbouring pixels, and their squared lengths.
+struct Gradient {
+    x: Lanes,
+    y: Lanes,
+    square: Lanes,
+}
+
+impl Gradient {
+    /// Of the pixels at `middle` + 1 and beyond in a plane whose rows are `stride` apart.
+    #[inline(always)]
+    fn at(plane: &[f32], middle: usize, stride: usize) -> Self {
+        let (left, right) = (lanes_at(plane, middle), lanes_at(plane, middle + 2));
+        let (above, below) = (lanes_at(plane, middle + 1 - stride), lanes_at(plane, middle + 1 + stride));
+        let (mut x, mut y, mut square) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            x[i] = right[i] - left[i];
+            y[i] = below[i] - above[i];
+            square[i] = x[i].mul_add(x[i], y[i] * y[i]);
+        }
+        Self { x, y, square }
+    }
+
+    /// Another channel's gradient where it is longer. Both sides of a choice are computed before: a store under a mask
+    /// must reach memory before it can be read again.
+    #[inline(always)]
+    fn or_longer(self, other: &Self) -> Self {
+        let (mut x, mut y, mut square) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            let longer = other.square[i] > self.square[i];
+            x[i] = if longer { other.x[i] } else { self.x[i] };
+            y[i] = if longer { other.y[i] } else { self.y[i] };
+            square[i] = if longer { other.square[i] } else { self.square[i] };
+        }
+        Self { x, y, square }
     }
 }
 
