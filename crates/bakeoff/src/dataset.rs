@@ -36,6 +36,19 @@ pub(crate) fn described() -> Vec<Value> {
     described.collect()
 }
 
+/// The data that the command line names in the place of an experiment's: a path keeps what the experiment says of its
+/// folder, the size that images are brought to for one. Files that are no folder of images have no such settings.
+pub(crate) fn instead(name: &str, of: &DatasetChoice) -> DatasetChoice {
+    match (of, Source::from_name_or_path(name)) {
+        (DatasetChoice::Table(table), Source::Path(_)) => {
+            let mut table = table.clone();
+            table.insert("folder".to_owned(), toml::Value::String(name.to_owned()));
+            DatasetChoice::Table(table)
+        }
+        _ => DatasetChoice::Named(name.to_owned()),
+    }
+}
+
 /// Loads the data of an experiment. Relative paths start from `base`, the experiment file's folder, or else from the
 /// current one.
 pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<Material> {

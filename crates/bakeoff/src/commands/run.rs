@@ -10,7 +10,7 @@ use crate::terminal::{self, tell};
 use crate::{dataset, interrupt, output};
 use anyhow::Context;
 use bakeoff_results::Store;
-use bakeoff_runner::{Bench, DatasetChoice, Ended, Experiment, Material, Overrides, Plan, Shard};
+use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -61,8 +61,8 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    fn overrides(&self, found: &Found) -> Overrides {
-        let named = self.dataset.clone().map(DatasetChoice::Named);
+    fn overrides(&self, found: &Found, experiment: &Experiment) -> Overrides {
+        let named = self.dataset.as_ref().map(|name| dataset::instead(name, &experiment.dataset));
         Overrides {
             dataset: named.or_else(|| found.dataset.clone()),
             pipelines: self.pipeline.clone(),
@@ -91,8 +91,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     interrupt::listen()?;
     let host = ThisHost::with_threads(use_threads(args.threads)?);
     let found = experiments::find(&args.experiment)?;
-    let mut experiment =
-        Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?.with(&args.overrides(&found))?;
+    let experiment = Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?;
+    let overrides = args.overrides(&found, &experiment);
+    let mut experiment = experiment.with(&overrides)?;
     experiment.name.clone_from(&found.name);
     // Paths in a file start from the file, paths on the command line from where it is typed.
     let base = found.base.as_deref().filter(|_| args.dataset.is_none());
