@@ -1,14 +1,12 @@
-//! Multilayer perceptrons of any depth (the lecture's C1): s = W_L φ(… φ(W_1 x + b_1) …) + b_L.
+//! Multilayer perceptrons.
 
 pub mod activation;
+mod layer_norm;
 pub mod network;
-mod train;
-
-use bakeoff_core::{Classifier, Entry};
+mod parameter;
+pub mod trainer;
+mod unit;
 
 pub use activation::{Activation, ActivationName};
-pub use network::{Gradient, Initialisation, Layer, Network, Workspace};
-pub use train::{Mlp, MlpLoss};
-
-/// Every network that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Mlp>()];
+pub use network::{Affine, BatchNorm, Blocks, Dense, Initialisation, LayerNorm, Network, Residual, Shape, Stage};
+pub use trainer::{Targets, Trainer};

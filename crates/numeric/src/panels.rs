@@ -6,7 +6,7 @@
 //!
 //! * [`multiply`] is M N, for a layer's forward pass (W A) and its weights' gradient (Δ Aᵀ);
 //! * [`multiply_tiles`] is the same, and hands every finished tile to a function instead of writing it down, so that the
-//!   gradient of a large layer exists one tile at a time;
+//!   gradient of a large layer exists one tile at a time (see [`TileWork`]);
 //! * [`multiply_transposed`] is Mᵀ N, for the backward pass (Wᵀ Δ).
 //!
 //! Every sum starts at 0 and adds its k products in their order, fused where the processor can; so neither threads nor
@@ -189,4 +189,4 @@ pub fn transpose<T: Element>(lines: &[Line<T>], out: &mut [Line<T>]) {
     }
 }
 
-pub use crate::tiles::{BAND, multiply, multiply_tiles, multiply_transposed};
+pub use crate::tiles::{BAND, TileWork, multiply, multiply_tiles, multiply_transposed};

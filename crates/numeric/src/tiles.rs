@@ -160,8 +160,15 @@ fn lanes<T: Element, S: Simd>() -> usize {
     size_of::<T::Vector<S>>() / size_of::<T>()
 }
 
-/// The tiles of left · right with left (m, k), right (k, n), each handed to `each` as soon as it is summed: the lines of
-/// up to 8 rows of one panel, and the same lines of every one of the `targets` (m, n).
+/// What is done with a tile of a product as soon as it is summed. A trait and not a closure, because only a function can
+/// be made to become part of the kernel, with its vectors.
+pub trait TileWork<T, const N: usize>: Sync {
+    /// Gets the lines of up to 8 rows of one panel, and the same lines of each target.
+    fn tile(&self, sums: &[Line<T>], targets: [&mut [Line<T>]; N]);
+}
+
+/// The tiles of left · right with left (m, k), right (k, n), each handed to `each` as soon as it is summed, with the same
+/// lines of every one of the `targets` (m, n).
 ///
 /// # Panics
 /// When the shapes do not fit.
@@ -169,7 +176,7 @@ pub fn multiply_tiles<T: Element, const N: usize>(
     left: &Panels<T>,
     right: &Panels<T>,
     targets: [&mut Panels<T>; N],
-    each: impl Fn(&[Line<T>], [&mut [Line<T>]; N]) + Sync,
+    each: &impl TileWork<T, N>,
 ) {
     let ((m, k), (k2, n)) = (left.dim(), right.dim());
     assert!(k == k2 && targets.iter().all(|t| t.dim() == (m, n)), "{:?} · {:?} into targets", left.dim(), right.dim());
@@ -188,7 +195,7 @@ pub fn multiply_tiles<T: Element, const N: usize>(
     }
     run(m * k * n, tasks, |(panel, first, targets)| {
         let end = (first + 2 * BAND).min(m);
-        pulp::Arch::new().dispatch(Tiles { left, right: right.panel(panel), rows: first..end, targets, each: &each });
+        pulp::Arch::new().dispatch(Tiles { left, right: right.panel(panel), rows: first..end, targets, each });
     });
 }
 
@@ -200,7 +207,7 @@ struct Tiles<'a, T, F, const N: usize> {
     each: &'a F,
 }
 
-impl<T: Element, F: Fn(&[Line<T>], [&mut [Line<T>]; N]), const N: usize> WithSimd for Tiles<'_, T, F, N> {
+impl<T: Element, F: TileWork<T, N>, const N: usize> WithSimd for Tiles<'_, T, F, N> {
     type Output = ();
 
     #[inline(always)]
@@ -209,7 +216,7 @@ impl<T: Element, F: Fn(&[Line<T>], [&mut [Line<T>]; N]), const N: usize> WithSim
     }
 }
 
-impl<T: Element, F: Fn(&[Line<T>], [&mut [Line<T>]; N]), const N: usize> Tiles<'_, T, F, N> {
+impl<T: Element, F: TileWork<T, N>, const N: usize> Tiles<'_, T, F, N> {
     #[inline(always)]
     fn tiles<S: Simd, const R: usize>(self, simd: S) {
         let Self { left, right, rows, mut targets, each } = self;
@@ -218,7 +225,7 @@ impl<T: Element, F: Fn(&[Line<T>], [&mut [Line<T>]; N]), const N: usize> Tiles<'
             let height = R.min(rows.end - first);
             tile::<T, S, R>(simd, left, right, 0..left.n_panels(), first, &mut sums[..height]);
             let done = first - rows.start;
-            each(&sums[..height], targets.each_mut().map(|lines| &mut lines[done..done + height]));
+            each.tile(&sums[..height], targets.each_mut().map(|lines| &mut lines[done..done + height]));
         }
     }
 }
@@ -313,6 +320,17 @@ mod tests {
         Array2::from_shape_fn((m, n), |(i, j)| T::of(((i * 7 + j * 13 + salt) % 11) as f64 - 5.0))
     }
 
+    struct AddAndDouble;
+
+    impl<T: Element> TileWork<T, 2> for AddAndDouble {
+        fn tile(&self, tile: &[Line<T>], [sum, twice]: [&mut [Line<T>]; 2]) {
+            for ((tile, sum), twice) in tile.iter().zip(sum).zip(twice) {
+                sum.iter_mut().zip(tile).for_each(|(s, &t)| *s += t);
+                twice.iter_mut().zip(tile).for_each(|(s, &t)| *s = t + t);
+            }
+        }
+    }
+
     fn products_are_exact<T: Element>() {
         for (m, k, n) in [(0, 3, 2), (3, 0, 2), (1, 1, 1), (5, 9, 3), (33, 40, 31), (10, 300, 128), (150, 290, 70)] {
             let (a, b) = (counting::<T>(m, k, 0), counting::<T>(k, n, 3));
@@ -330,12 +348,7 @@ mod tests {
             multiply_transposed(&transposed, &right, &mut out, vec![(); m.div_ceil(PANEL)], |_, ()| ());
             assert_eq!(out.to_array(), expected, "{m} {k} {n} transposed");
             let (mut sum, mut twice) = (Panels::from_array(expected.view()), Panels::zeros(m, n));
-            multiply_tiles(&left, &right, [&mut sum, &mut twice], |tile, [sum, twice]| {
-                for ((tile, sum), twice) in tile.iter().zip(sum).zip(twice) {
-                    sum.iter_mut().zip(tile).for_each(|(s, &t)| *s += t);
-                    twice.iter_mut().zip(tile).for_each(|(s, &t)| *s = t + t);
-                }
-            });
+            multiply_tiles(&left, &right, [&mut sum, &mut twice], &AddAndDouble);
             assert_eq!(sum.to_array(), &expected + &expected, "{m} {k} {n} tiles");
             assert_eq!(twice.to_array(), sum.to_array());
         }
