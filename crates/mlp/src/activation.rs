@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn derivatives_match_central_differences() {
         for activation in ALL {
-            for z in [-3.0, -0.4, 1e-9, 0.7, 2.5] {
+            for z in [-3.0, -0.4, 1e-3, 0.7, 2.5] {
                 let mut delta = [1.0];
                 activation.slope(&mut delta, &[value(activation, z)], &[z]);
                 let numeric = (value(activation, z + 1e-6) - value(activation, z - 1e-6)) / 2e-6;

@@ -115,6 +115,22 @@ impl<T: Element> Parameter<T> {
         }
     }
 
+    /// What the next step depends on.
+    pub(crate) fn memory(&self) -> [(&'static str, &Panels<T>); 4] {
+        [("value", &self.value), ("first", &self.first), ("second", &self.second), ("average", &self.average)]
+    }
+
+    /// The same, to put back.
+    pub(crate) fn memory_mut(&mut self) -> [&mut Panels<T>; 4] {
+        [&mut self.value, &mut self.first, &mut self.second, &mut self.average]
+    }
+
+    /// Whether every number is finite: times 0 it is 0 then, and not else.
+    pub(crate) fn is_finite(&self) -> bool {
+        let parts = self.value.lines().par_chunks(LINES);
+        parts.all(|lines| lines.as_flattened().iter().fold(T::zero(), |sum, &v| sum + v * T::zero()) == T::zero())
+    }
+
     /// Σ g² of the kept gradient, in an order that threads do not change.
     pub(crate) fn squared_gradient(&self) -> f64 {
         let (rows, columns) = self.gradient.dim();

@@ -11,7 +11,7 @@ use crate::unit::{Signal, Unit};
 use crate::Activation;
 use bakeoff_core::Seed;
 use bakeoff_numeric::panels::{Line, PANEL, multiply_transposed, transpose};
-use bakeoff_numeric::{Element, Loss, Optimiser};
+use bakeoff_numeric::{Element, Loss, Optimiser, Panels};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
@@ -137,6 +137,31 @@ impl<T: Element> TrainedStage<T> {
         }
     }
 
+    /// Every parameter in the order of `parameters`, and the running statistics.
+    fn visit<'a>(
+        &'a self,
+        parameter: &mut dyn FnMut(&'a Parameter<T>),
+        statistics: &mut dyn FnMut(&'a Vec<T>),
+    ) {
+        let units = match self {
+            Self::Dense(unit) => vec![unit],
+            Self::Residual { norm, expand, contract } => {
+                parameter(&norm.gamma);
+                parameter(&norm.beta);
+                vec![expand, contract]
+            }
+        };
+        for unit in units {
+            parameter(&unit.w);
+            parameter(&unit.b);
+            if let Some(norm) = &unit.norm {
+                parameter(&norm.gamma);
+                parameter(&norm.beta);
+                norm.running.iter().chain(&norm.averages).for_each(&mut *statistics);
+            }
+        }
+    }
+
     fn stage(&self, activation: Activation, view: View) -> Stage<T> {
         match self {
             Self::Dense(unit) => Stage::Dense(Dense {
@@ -182,6 +207,21 @@ impl<T: Element> Trainer<T> {
     pub fn keep_average(&mut self, beta: f64) {
         self.average = Some(beta);
         self.parameters().into_iter().for_each(|p| p.average = p.value.clone());
+    }
+
+    /// Fixes the masks of dropout, (n, units) of 0 and 1 / (1 − share), first layer to last: steps without a draw use
+    /// them. For checks against others, who draw differently.
+    ///
+    /// # Panics
+    /// When there are not as many masks as layers with dropout, or shapes do not fit.
+    pub fn set_masks(&mut self, masks: &[Array2<T>]) {
+        let units = self.stages.iter_mut().flat_map(TrainedStage::units_mut);
+        let with_mask: Vec<_> = units.filter(|unit| unit.mask.dim() != (0, 0)).collect();
+        assert_eq!(with_mask.len(), masks.len(), "one mask a layer with dropout");
+        for (unit, mask) in with_mask.into_iter().zip(masks) {
+            unit.mask.set_columns(mask.nrows());
+            unit.mask.assign(mask.t());
+        }
     }
 
     /// Steps made.
@@ -300,7 +340,7 @@ impl<T: Element> Trainer<T> {
         let beta = ((1.0 + t) / (10.0 + t)).min(beta);
         self.parameters().into_iter().for_each(|p| p.average_in(beta));
         for unit in self.stages.iter_mut().flat_map(TrainedStage::units_mut) {
-            for norm in &mut unit.norm {
+            if let Some(norm) = &mut unit.norm {
                 for (average, running) in norm.averages.iter_mut().zip(&norm.running) {
                     let numbers = average.iter_mut().zip(running);
                     numbers.for_each(|(a, &v)| *a = T::of(beta) * *a + T::of(1.0 - beta) * v);
@@ -314,16 +354,47 @@ impl<T: Element> Trainer<T> {
         self.stages.iter_mut().flat_map(TrainedStage::parameters).collect()
     }
 
-    /// Running statistics of every batch norm: mean and variance, then their averages.
-    pub(crate) fn statistics(&mut self) -> Vec<&mut Vec<T>> {
-        let units = self.stages.iter_mut().flat_map(TrainedStage::units_mut);
-        let norms = units.filter_map(|unit| unit.norm.as_mut());
-        norms.flat_map(|norm| norm.running.iter_mut().chain(&mut norm.averages)).collect()
+    /// Whether every parameter is a finite number.
+    pub(crate) fn is_finite(&mut self) -> bool {
+        self.parameters().into_iter().all(|p| p.is_finite())
     }
 
-    /// The number of steps made, when training continues.
-    pub(crate) fn set_steps(&mut self, steps: u64) {
+    /// Copies of all arrays that the next step depends on, with a name each.
+    pub(crate) fn arrays(&self) -> Vec<(String, Vec<T>)> {
+        let mut all = Vec::new();
+        for (l, stage) in self.stages.iter().enumerate() {
+            let mut parameters = Vec::new();
+            let mut statistics = Vec::new();
+            stage.visit(&mut |parameter| parameters.push(parameter), &mut |numbers| statistics.push(numbers));
+            for (i, parameter) in parameters.into_iter().enumerate() {
+                let named = |(name, values): (&str, &Panels<T>)| (format!("{l}.{i}.{name}"), values.flat().to_vec());
+                all.extend(parameter.memory().into_iter().map(named));
+            }
+            all.extend(statistics.into_iter().enumerate().map(|(i, v)| (format!("{l}.statistics.{i}"), v.clone())));
+        }
+        all
+    }
+
+    /// Puts back what [`Trainer::arrays`] gave.
+    ///
+    /// # Panics
+    /// When there are other arrays.
+    pub(crate) fn set_arrays(&mut self, arrays: Vec<(String, Vec<T>)>, steps: u64) {
         self.steps = steps;
+        let mut arrays = arrays.into_iter().map(|(_, values)| values);
+        for stage in &mut self.stages {
+            for parameter in stage.parameters() {
+                for values in parameter.memory_mut() {
+                    values.flat_mut().copy_from_slice(&arrays.next().unwrap_or_default());
+                }
+            }
+            for norm in stage.units_mut().into_iter().filter_map(|unit| unit.norm.as_mut()) {
+                for numbers in norm.running.iter_mut().chain(&mut norm.averages) {
+                    numbers.copy_from_slice(&arrays.next().unwrap_or_default());
+                }
+            }
+        }
+        assert!(arrays.next().is_none(), "as many arrays as were given");
     }
 
     /// λ₂ Σ W² + λ₁ Σ |W| over all weights.
