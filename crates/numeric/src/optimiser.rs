@@ -47,6 +47,14 @@ pub struct Optimiser {
     pub decay: f64,
 }
 
+impl Default for Optimiser {
+    /// Plain gradient descent; β₁, β₂ and ε as in PyTorch, for those who change the rule alone.
+    fn default() -> Self {
+        let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
+        Self { rule: Rule::Sgd, momentum: 0.0, beta1, beta2, epsilon, l2: 0.0, l1: 0.0, decay: 0.0 }
+    }
+}
+
 impl Optimiser {
     /// Whether it keeps a second number a parameter.
     pub fn has_second(&self) -> bool {
