@@ -38,7 +38,10 @@ impl<T: Element> NormOfRows<T> {
 
     /// The norm as it is now.
     pub(crate) fn layer_norm(&self, view: View) -> LayerNorm<T> {
-        LayerNorm { gamma: self.gamma.array(view).into_iter().collect(), beta: self.beta.array(view).into_iter().collect() }
+        LayerNorm {
+            gamma: self.gamma.array(view).into_iter().collect(),
+            beta: self.beta.array(view).into_iter().collect(),
+        }
     }
 
     /// out ← γ normed(x) + β.

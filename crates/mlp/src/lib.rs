@@ -9,6 +9,7 @@ pub mod network;
 mod parameter;
 mod scorer;
 mod settings;
+mod stage;
 mod state;
 mod train;
 pub mod trainer;

@@ -97,9 +97,12 @@ impl<T: Element> Parameter<T> {
     /// Moves the value by the kept gradient times `scale`.
     pub(crate) fn apply(&mut self, step: &Step<T>, scale: T) {
         let step = self.own_step(step);
-        let parts = self.value.lines_mut().par_chunks_mut(LINES).zip(self.first.lines_mut().par_chunks_mut(LINES));
-        let parts = parts.zip(self.gradient.lines_mut().par_chunks_mut(LINES)).map(|((w, v), g)| (w, v, g));
-        let each = |(w, v, g): (&mut [Line<T>], &mut [Line<T>], &mut [Line<T>]), u: &mut [Line<T>]| {
+        let memory = self.value.lines_mut().par_chunks_mut(LINES).zip(self.first.lines_mut().par_chunks_mut(LINES));
+        // Adam's second memory, or as many empty parts.
+        let mut second: Vec<&mut [Line<T>]> = self.second.lines_mut().chunks_mut(LINES).collect();
+        second.resize_with(memory.len(), Default::default);
+        let parts = memory.zip(self.gradient.lines_mut().par_chunks_mut(LINES)).zip(second);
+        parts.for_each(|(((w, v), g), u)| {
             let g = g.as_flattened_mut();
             vectorised(|| {
                 if scale != T::one() {
@@ -107,12 +110,7 @@ impl<T: Element> Parameter<T> {
                 }
                 step.apply(g, w.as_flattened_mut(), v.as_flattened_mut(), u.as_flattened_mut());
             });
-        };
-        if self.second.lines().is_empty() {
-            parts.for_each(|parts| each(parts, &mut []));
-        } else {
-            parts.zip(self.second.lines_mut().par_chunks_mut(LINES)).for_each(|(parts, u)| each(parts, u));
-        }
+        });
     }
 
     /// What the next step depends on.

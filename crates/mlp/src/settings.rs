@@ -141,7 +141,8 @@ impl Default for Mlp {
 
 impl Recipe for Mlp {
     const NAME: &'static str = "mlp";
-    const SUMMARY: &'static str = "multilayer perceptron of any depth, plain or residual, by minibatch gradient descent";
+    const SUMMARY: &'static str =
+        "multilayer perceptron of any depth, plain or residual, by minibatch gradient descent";
     const REFERENCE: &'static str = "lecture C1-C4, C10; Rumelhart, Hinton, Williams 1986";
 }
 
@@ -247,6 +248,9 @@ mod tests {
         assert!(reason(Mlp { blocks: usize::MAX, ..Mlp::default() }, 1).contains("weights"));
         assert!(reason(Mlp { blocks: 2, expansion: count(usize::MAX), ..Mlp::default() }, 1).contains("weights"));
         assert!(reason(Mlp::default(), usize::MAX).contains("outputs"));
-        assert!(Mlp { width: count(usize::MAX), ..Mlp::default() }.shape(10, 3, 128).is_ok(), "no block has that width");
+        assert!(
+            Mlp { width: count(usize::MAX), ..Mlp::default() }.shape(10, 3, 128).is_ok(),
+            "no block has that width"
+        );
     }
 }

@@ -125,7 +125,8 @@ impl State {
     ) -> Result<Self, FitError> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let head = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
-        let head = head.ok_or_else(|| FitError::refused("these bytes are not a training state of bakeoff's networks"))?;
+        let head =
+            head.ok_or_else(|| FitError::refused("these bytes are not a training state of bakeoff's networks"))?;
         let head: Head = serde_json::from_str(head).map_err(damaged)?;
         head.check(identity, best.is_some())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;

@@ -4,13 +4,12 @@
 //! ∂L/∂W_l = Δ_lᵀ A_{l−1}, ∂L/∂b_l = Σ_rows Δ_l, Δ_{l−1} = (Δ_l W_l) ⊙ φ'(Z_{l−1}). Kept here the other way round, units by
 //! rows: see `bakeoff_numeric::panels`.
 
-use crate::layer_norm::NormOfRows;
-use crate::network::{Dense, Network, Residual, Stage};
+use crate::network::{Network, Stage};
 use crate::parameter::{Parameter, View};
+use crate::stage::TrainedStage;
 use crate::unit::{Signal, Unit};
-use crate::Activation;
 use bakeoff_core::Seed;
-use bakeoff_numeric::panels::{Line, PANEL, multiply_transposed, transpose};
+use bakeoff_numeric::panels::{Line, PANEL, transpose};
 use bakeoff_numeric::{Element, Loss, Optimiser, Panels};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -37,146 +36,6 @@ pub struct Trainer<T> {
     steps: u64,
     /// β of the moving average, where one is kept.
     average: Option<f64>,
-}
-
-#[derive(Debug)]
-enum TrainedStage<T> {
-    Dense(Unit<T>),
-    Residual { norm: NormOfRows<T>, expand: Unit<T>, contract: Unit<T> },
-}
-
-impl<T: Element> TrainedStage<T> {
-    fn new(stage: &Stage<T>, dropout: f64, batch: usize, is_hidden: bool) -> Self {
-        match stage {
-            Stage::Dense(Dense { affine, norm, activation }) => {
-                // Only what an activation follows is left out: neither the embedding of residual blocks nor the scores.
-                let hidden = is_hidden && (norm.is_some() || *activation != Activation::Identity);
-                let dropout = if hidden { dropout } else { 0.0 };
-                Self::Dense(Unit::new(affine, norm.as_ref(), *activation, dropout, batch))
-            }
-            Stage::Residual(Residual { norm, expand, activation, contract }) => Self::Residual {
-                norm: NormOfRows::new(norm, batch),
-                expand: Unit::new(expand, None, *activation, dropout, batch),
-                contract: Unit::new(contract, None, Activation::Identity, 0.0, batch),
-            },
-        }
-    }
-
-    /// The unit whose outputs are the stage's.
-    fn last(&self) -> &Unit<T> {
-        match self {
-            Self::Dense(unit) | Self::Residual { contract: unit, .. } => unit,
-        }
-    }
-
-    fn last_mut(&mut self) -> &mut Unit<T> {
-        match self {
-            Self::Dense(unit) | Self::Residual { contract: unit, .. } => unit,
-        }
-    }
-
-    fn forward(&mut self, input: &Signal<T>, draw: Option<Seed>) {
-        match self {
-            Self::Dense(unit) => unit.forward(input, None, draw),
-            Self::Residual { norm, expand, contract } => {
-                norm.forward(&input.a);
-                expand.forward(&norm.out, None, draw);
-                contract.forward(&expand.out, Some(&input.a), None);
-            }
-        }
-    }
-
-    /// Takes the derivatives on to the stage below.
-    fn backward(&mut self, below: Option<&mut Self>) {
-        match self {
-            Self::Dense(unit) => {
-                if let Some(below) = below {
-                    below.last_mut().take_from(&unit.w.value, &unit.delta);
-                }
-            }
-            Self::Residual { norm, expand, contract } => {
-                expand.take_from(&contract.w.value, &contract.delta);
-                let bands = norm.delta.dim().0.div_ceil(PANEL);
-                multiply_transposed(&expand.w.value, &expand.delta, &mut norm.delta, vec![(); bands], |_, ()| ());
-                if let Some(below) = below {
-                    let below = below.last_mut();
-                    norm.backward(&contract.delta, &mut below.delta);
-                    below.settle();
-                }
-            }
-        }
-    }
-
-    /// Calls `each` with every unit and what went into it.
-    fn for_each_unit(&mut self, input: &Signal<T>, mut each: impl FnMut(&mut Unit<T>, &Signal<T>)) {
-        match self {
-            Self::Dense(unit) => each(unit, input),
-            Self::Residual { norm, expand, contract } => {
-                each(contract, &expand.out);
-                each(expand, &norm.out);
-            }
-        }
-    }
-
-    fn units_mut(&mut self) -> Vec<&mut Unit<T>> {
-        match self {
-            Self::Dense(unit) => vec![unit],
-            Self::Residual { expand, contract, .. } => vec![expand, contract],
-        }
-    }
-
-    fn parameters(&mut self) -> Vec<&mut Parameter<T>> {
-        match self {
-            Self::Dense(unit) => unit.parameters(),
-            Self::Residual { norm, expand, contract } => {
-                let mut all = vec![&mut norm.gamma, &mut norm.beta];
-                all.extend(expand.parameters());
-                all.extend(contract.parameters());
-                all
-            }
-        }
-    }
-
-    /// Every parameter in the order of `parameters`, and the running statistics.
-    fn visit<'a>(
-        &'a self,
-        parameter: &mut dyn FnMut(&'a Parameter<T>),
-        statistics: &mut dyn FnMut(&'a Vec<T>),
-    ) {
-        let units = match self {
-            Self::Dense(unit) => vec![unit],
-            Self::Residual { norm, expand, contract } => {
-                parameter(&norm.gamma);
-                parameter(&norm.beta);
-                vec![expand, contract]
-            }
-        };
-        for unit in units {
-            parameter(&unit.w);
-            parameter(&unit.b);
-            if let Some(norm) = &unit.norm {
-                parameter(&norm.gamma);
-                parameter(&norm.beta);
-                norm.running.iter().chain(&norm.averages).for_each(&mut *statistics);
-            }
-        }
-    }
-
-    fn stage(&self, activation: Activation, view: View) -> Stage<T> {
-        match self {
-            Self::Dense(unit) => Stage::Dense(Dense {
-                affine: unit.affine(view),
-                norm: unit.norm.as_ref().map(|norm| norm.batch_norm(view)),
-                activation,
-            }),
-            Self::Residual { norm, expand, contract } => Stage::Residual(Residual {
-                norm: norm.layer_norm(view),
-                expand: expand.affine(view),
-                activation,
-                contract: contract.affine(view),
-            }),
-        }
-    }
 }
 
 impl<T: Element> Trainer<T> {
@@ -319,7 +178,9 @@ impl<T: Element> Trainer<T> {
     /// with clipping only after all gradients are known.
     fn backward(&mut self, rate: f64) {
         let (step, clips) = (self.optimiser.step(rate, self.steps), self.clip.is_some());
-        self.back_through(|unit, input| if clips { unit.keep_gradient(input) } else { unit.step_weights(input, &step) });
+        self.back_through(
+            |unit, input| if clips { unit.keep_gradient(input) } else { unit.step_weights(input, &step) },
+        );
         let scale = T::of(self.clip.map_or(1.0, |most| clipped(most, self.gradient_norm())));
         for parameter in self.parameters() {
             // Weights have moved already, unless they had to wait for the norm.
@@ -440,7 +301,7 @@ impl<T: Element> Trainer<T> {
         self.read(x, &positions, None);
         self.forward(draw);
         let value = self.score_gradient(targets, loss);
-        self.back_through(|unit, input| unit.keep_gradient(input));
+        self.back_through(Unit::keep_gradient);
         (value, self.as_network(like, View::Gradient))
     }
 
@@ -469,4 +330,3 @@ fn mix<T: Element>(lines: &mut [Line<T>], share: T, partners: &[usize]) {
 fn clipped(most: f64, norm: f64) -> f64 {
     (most / (norm + 1e-6)).min(1.0)
 }
-

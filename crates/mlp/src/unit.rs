@@ -258,12 +258,7 @@ impl<T: Element> Norm<T> {
             View::Gradient => self.running.clone().map(|values| vec![T::zero(); values.len()]),
         };
         let vector = |p: &Parameter<T>| p.array(view).into_iter().collect::<Array1<T>>();
-        BatchNorm {
-            gamma: vector(&self.gamma),
-            beta: vector(&self.beta),
-            mean: mean.into(),
-            variance: variance.into(),
-        }
+        BatchNorm { gamma: vector(&self.gamma), beta: vector(&self.beta), mean: mean.into(), variance: variance.into() }
     }
 
     /// Its arrays by bands, γ and β.

@@ -31,11 +31,9 @@ fn shape(name: &str) -> Shape {
         "gelu" => plain(Activation::Gelu),
         "dropout" => plain(Activation::Tanh),
         // The script's blocks are 4 wide and 6 inside, so the shape's whole expansion does not make them: see `start`.
-        "residual" => Shape {
-            hidden: Vec::new(),
-            blocks: Blocks { width: 4, count: 2, expansion: 1 },
-            ..plain(Activation::Gelu)
-        },
+        "residual" => {
+            Shape { hidden: Vec::new(), blocks: Blocks { width: 4, count: 2, expansion: 1 }, ..plain(Activation::Gelu) }
+        }
         other => panic!("no network of the name {other}"),
     }
 }

@@ -145,7 +145,8 @@ fn training_sees_augmented_rows_and_draws_anew_each_epoch() {
     // wrong in an epoch with the other draw.
     let x = Array2::from_shape_fn((60, 1), |(i, _)| if i % 2 == 0 { 1.0 } else { -1.0 });
     let y = Labels::new((0..60).map(|i| i % 2).collect(), 2).unwrap();
-    let settings = mlp("hidden = []\nepochs = 12\nbatch = 10\nlearning_rate = 0.3\nmomentum = 0.0\nschedule = 'constant'");
+    let settings =
+        mlp("hidden = []\nepochs = 12\nbatch = 10\nlearning_rate = 0.3\nmomentum = 0.0\nschedule = 'constant'");
     let curve = |rows: &dyn Rows| {
         let mut losses = Vec::new();
         settings
@@ -168,13 +169,14 @@ fn damaged_and_foreign_states_are_refused() {
     let settings = mlp("epochs = 2\nhidden = [5]\nearly_stopping = true\nbatch_norm = true");
     let (states, _) = states(&settings, &x, &y);
     let state = &states[0];
-    let refusal = |mlp: &Mlp, bytes: &[u8], y: &Labels, seed: u64| {
-        match mlp.resume(bytes, &x, y, Seed(seed), &mut |_| ControlFlow::Continue(())) {
+    let refusal =
+        |mlp: &Mlp, bytes: &[u8], y: &Labels, seed: u64| match mlp
+            .resume(bytes, &x, y, Seed(seed), &mut |_| ControlFlow::Continue(()))
+        {
             Err(FitError::Refused { reason }) => reason,
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("a bad state is taken"),
-        }
-    };
+        };
     for cut in (0..state.len()).step_by(37) {
         assert!(!refusal(&settings, &state[..cut], &y, 1).is_empty());
     }
@@ -305,21 +307,14 @@ fn divergence_and_contradictions_are_told() {
     assert!(error("loss = 'svm'\nlabel_smoothing = 0.1").to_string().contains("label_smoothing"));
     let one = Labels::new(ndarray::array![0, 1], 2).unwrap();
     let rows = ndarray::array![[0.0f32], [1.0]];
-    let all = mlp("early_stopping = true\nheld_out = 0.9").fit(&rows, &one, Seed(0), &mut |_| ControlFlow::Continue(()));
+    let all =
+        mlp("early_stopping = true\nheld_out = 0.9").fit(&rows, &one, Seed(0), &mut |_| ControlFlow::Continue(()));
     assert!(all.is_ok(), "one row is held out and one learned");
     assert!((CATALOGUE[0].parse)(&"warm_up = 1.0".parse().unwrap()).is_err());
 }
 
-const PLAIN: Optimiser = Optimiser {
-    rule: Rule::Sgd,
-    momentum: 0.0,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    l2: 0.0,
-    l1: 0.0,
-    decay: 0.0,
-};
+const PLAIN: Optimiser =
+    Optimiser { rule: Rule::Sgd, momentum: 0.0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, l2: 0.0, l1: 0.0, decay: 0.0 };
 
 #[test]
 fn gradients_of_every_kind_of_network_match_central_differences() {

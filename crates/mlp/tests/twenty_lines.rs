@@ -25,9 +25,7 @@ fn compare<T: Element>(most_steps: usize) -> f64 {
     let activation = Activation::Sigmoid;
     let shape = Shape { inputs: d, hidden: vec![h], batch_norm: false, blocks: Blocks::NONE, activation, classes: k };
     let mut network = Network::<T>::new(&shape, Initialisation::Auto, Seed(0));
-    for (stage, (primes, scale)) in
-        network.stages.iter_mut().zip([([6007, 2003, 17], 0.05), ([3001, 5003, 13], 0.3)])
-    {
+    for (stage, (primes, scale)) in network.stages.iter_mut().zip([([6007, 2003, 17], 0.05), ([3001, 5003, 13], 0.3)]) {
         let Stage::Dense(dense) = stage else { panic!("dense stages") };
         let (out, fan_in) = dense.affine.dim();
         dense.affine.w = noise(out, fan_in, primes) * T::of(scale);

@@ -45,11 +45,7 @@ impl Loss {
     ///
     /// # Panics
     /// When the shapes differ.
-    pub fn into_soft_gradient<T: NdFloat>(
-        self,
-        mut scores: ArrayViewMut2<'_, T>,
-        targets: ArrayView2<'_, T>,
-    ) -> f64 {
+    pub fn into_soft_gradient<T: NdFloat>(self, mut scores: ArrayViewMut2<'_, T>, targets: ArrayView2<'_, T>) -> f64 {
         assert_eq!(scores.dim(), targets.dim(), "scores and shares");
         let soft = |(row, targets): (ArrayViewMut1<'_, T>, ArrayView1<'_, T>)| match self {
             Self::Softmax => soft_softmax_row(row, targets),
@@ -178,8 +174,7 @@ mod tests {
     use crate::gradcheck::worst_relative_error;
     use ndarray::{Array2, array};
 
-    const ALL: [Loss; 5] =
-        [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge, Loss::Squared];
+    const ALL: [Loss; 5] = [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge, Loss::Squared];
 
     #[test]
     fn values_worked_by_hand() {

@@ -386,7 +386,9 @@ mod tests {
 
     #[test]
     fn products_of_small_integers_are_exact_in_every_layout() {
-        for (m, p, n) in [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (7, 17, 31), (6, 9, 32), (150, 40, 70), (2, 300, 500)] {
+        for (m, p, n) in
+            [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (7, 17, 31), (6, 9, 32), (150, 40, 70), (2, 300, 500)]
+        {
             let (a, b) = (counting(m, p, 0), counting(p, n, 3));
             let bias: Vec<f32> = (0..n).map(|j| j as f32).collect();
             let expected = a.dot(&b) + ndarray::ArrayView1::from(&bias);

@@ -186,7 +186,8 @@ pub fn multiply_tiles<T: Element, const N: usize>(
     let mut parts: Vec<_> = targets.into_iter().map(|target| target.lines.chunks_mut(m)).collect();
     let mut tasks = Vec::new();
     for panel in 0..n.div_ceil(PANEL) {
-        let mut bands: Vec<_> = parts.iter_mut().filter_map(Iterator::next).map(|lines| lines.chunks_mut(2 * BAND)).collect();
+        let mut bands: Vec<_> =
+            parts.iter_mut().filter_map(Iterator::next).map(|lines| lines.chunks_mut(2 * BAND)).collect();
         for first in (0..m).step_by(2 * BAND) {
             let mut lines = bands.iter_mut().filter_map(Iterator::next);
             let lines: [&mut [Line<T>]; N] = std::array::from_fn(|_| lines.next().unwrap_or_default());
@@ -362,7 +363,8 @@ mod tests {
 
     #[test]
     fn threads_and_neighbours_do_not_change_a_bit() {
-        let rough = |m, n| Array2::from_shape_fn((m, n), |(i, j)| ((i * 31 + j * 17 + i * j) % 97) as f32 * 0.013 - 0.5);
+        let rough =
+            |m, n| Array2::from_shape_fn((m, n), |(i, j)| ((i * 31 + j * 17 + i * j) % 97) as f32 * 0.013 - 0.5);
         let (left, right) = (Panels::from_array(rough(300, 300).view()), Panels::from_array(rough(300, 100).view()));
         let product = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
