@@ -100,7 +100,9 @@ impl sealed::Vectors for f64 {
     }
 }
 
-/// Runs plain loops compiled for the widest vectors of this processor.
+/// Runs plain loops compiled for the widest vectors of this processor, as far as the compiler makes the closure part of the
+/// function that has them: it does for short ones. What must have them implements `WithSimd` or
+/// [`crate::panels::TileWork`].
 #[inline(always)]
 pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     struct Work<F>(F);
