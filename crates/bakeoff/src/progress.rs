@@ -187,11 +187,11 @@ impl Tally {
             Stage::Features => self.trials.0 = self.trials.1 + 1,
             Stage::Fit | Stage::Test => {}
         }
-        self.epoch(Epoch { number: usize::from(stage == Stage::Test), of: 1, loss: 0.0 });
+        self.epoch(Epoch::new(usize::from(stage == Stage::Test), 1, 0.0));
     }
 
     /// Each trial and the last fit count the same.
-    fn epoch(&mut self, epoch: Epoch) {
+    fn epoch(&mut self, epoch: Epoch<'_>) {
         let fits = (self.trials.1 + 1) as f64;
         let pass = epoch.number as f64 / epoch.of.max(1) as f64;
         self.share = ((self.trials.0.saturating_sub(1) as f64 + pass.min(1.0)) / fits).min(1.0);
@@ -258,7 +258,7 @@ mod tests {
         let mut positions = Vec::new();
         for number in 1..=3 {
             tally.stage(Stage::Trial { number, of: 3 });
-            tally.epoch(Epoch { number: 1, of: 2, loss: 0.0 });
+            tally.epoch(Epoch::new(1, 2, 0.0));
             positions.push(tally.position());
         }
         for stage in [Stage::Features, Stage::Fit, Stage::Test] {

@@ -4,22 +4,46 @@ use crate::labels::Labels;
 use crate::rows::Rows;
 use crate::seed::Seed;
 use ndarray::{Array1, Array2, ArrayView2};
+use std::fmt;
 use std::ops::ControlFlow;
 use thiserror::Error;
 
 /// What a classifier tells after every pass over the training rows (or iteration of a solver).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Epoch {
+#[derive(Clone, Copy)]
+pub struct Epoch<'a> {
     /// Passes done, from 1.
     pub number: usize,
     /// Passes planned at most.
     pub of: usize,
     /// Mean training loss of the pass, with the penalty.
     pub loss: f64,
+    /// Gives the whole state of the training as it is after this epoch, from which [`Classifier::resume`] goes on; none
+    /// where a classifier cannot. Bytes are made only when it is called.
+    pub state: Option<&'a dyn Fn() -> Vec<u8>>,
+}
+
+impl Epoch<'_> {
+    /// An epoch of a training whose state is not for keeping.
+    pub fn new(number: usize, of: usize, loss: f64) -> Self {
+        Self { number, of, loss, state: None }
+    }
+}
+
+impl fmt::Debug for Epoch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, of, loss, state } = self;
+        let state = state.map(|_| "…");
+        f.debug_struct("Epoch")
+            .field("number", number)
+            .field("of", of)
+            .field("loss", loss)
+            .field("state", &state)
+            .finish()
+    }
 }
 
 /// Called after every epoch; [`ControlFlow::Break`] ends the training and keeps what was learned so far.
-pub type OnEpoch<'a> = dyn FnMut(Epoch) -> ControlFlow<()> + 'a;
+pub type OnEpoch<'a> = dyn FnMut(Epoch<'_>) -> ControlFlow<()> + 'a;
 
 /// A way to learn from labelled rows, before it has seen any.
 pub trait Classifier: Send + Sync {
@@ -33,6 +57,27 @@ pub trait Classifier: Send + Sync {
     /// # Panics
     /// When `x` and `y` have different lengths.
     fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError>;
+
+    /// Goes on from a state that [`Epoch::state`] gave, with the same rows, labels, seed and settings, to the same bits as
+    /// if it had never stopped; `on_epoch` hears of the epochs that were still to come.
+    ///
+    /// # Errors
+    /// [`FitError::Refused`] when the classifier keeps no states, or this one is damaged or of another training; else as
+    /// [`Classifier::fit`].
+    ///
+    /// # Panics
+    /// When `x` and `y` have different lengths.
+    fn resume(
+        &self,
+        state: &[u8],
+        x: &dyn Rows,
+        y: &Labels,
+        seed: Seed,
+        on_epoch: &mut OnEpoch<'_>,
+    ) -> Result<Fitted, FitError> {
+        let _ = (state, x, y, seed, on_epoch);
+        Err(FitError::refused("this classifier keeps no states to go on from"))
+    }
 
     /// Whether the result does not depend on the seed.
     fn is_deterministic(&self) -> bool {

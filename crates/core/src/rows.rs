@@ -5,6 +5,7 @@
 //! So what compresses or streams is written once, as an implementation of [`Rows`], and every classifier that works in
 //! blocks can learn from it.
 
+use crate::seed::Seed;
 use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Data, Ix2, s};
 
 /// n rows of d finite numbers.
@@ -29,6 +30,23 @@ pub trait Rows: Sync {
     /// # Panics
     /// When a position is not below n or `out` has another shape.
     fn read_into(&self, positions: &[usize], out: ArrayViewMut2<'_, f32>);
+
+    /// Whether [`Rows::read_augmented`] gives anything but the rows themselves. Where it does not, who trains may take
+    /// rows in memory as they are.
+    fn augments(&self) -> bool {
+        false
+    }
+
+    /// Writes the rows at these positions as one pass of training may see them: flipped, shifted, partly covered. The
+    /// same draw gives the same bits, and a row's do not depend on which positions are asked for together. Without
+    /// augmentation the rows themselves.
+    ///
+    /// # Panics
+    /// When a position is not below n or `out` has another shape.
+    fn read_augmented(&self, positions: &[usize], draw: Seed, out: ArrayViewMut2<'_, f32>) {
+        let _ = draw;
+        self.read_into(positions, out);
+    }
 }
 
 impl<S: Data<Elem = f32> + Sync> Rows for ArrayBase<S, Ix2> {

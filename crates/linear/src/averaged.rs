@@ -85,7 +85,7 @@ impl Classifier for OneVsAll {
             if !loss.is_finite() {
                 return Err(FitError::NonFinite { epoch, step: n.div_ceil(batch), loss });
             }
-            if on_epoch(Epoch { number: epoch, of, loss }).is_break() {
+            if on_epoch(Epoch::new(epoch, of, loss)).is_break() {
                 return Ok(Fitted { model: Box::new(descent.into_model()), epochs: epoch, converged: false });
             }
         }

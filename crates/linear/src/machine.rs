@@ -108,7 +108,7 @@ impl Training {
                 preconditioner.gradient(&gradient, gradient_v);
                 value
             },
-            |number, loss| on_epoch(Epoch { number, of, loss }),
+            |number, loss| on_epoch(Epoch::new(number, of, loss)),
         );
         preconditioner.parameters(&v, &mut parameters);
         if !end.value.is_finite() {
@@ -141,7 +141,7 @@ impl Training {
             if !loss.is_finite() {
                 return Err(FitError::NonFinite { epoch, step: steps, loss });
             }
-            if on_epoch(Epoch { number: epoch, of, loss }).is_break() {
+            if on_epoch(Epoch::new(epoch, of, loss)).is_break() {
                 return Ok(Fitted { model: Box::new(descent.model), epochs: epoch, converged: false });
             }
         }

@@ -51,7 +51,7 @@ impl Preconditioner {
         let curvature = match loss {
             // p (1 − p) where all classes are equally likely.
             Loss::Softmax => (k - 1.0) / (k * k),
-            Loss::SquaredHinge | Loss::Hinge | Loss::WestonWatkins => 1.0,
+            Loss::SquaredHinge | Loss::Squared | Loss::Hinge | Loss::WestonWatkins => 1.0,
         };
         let d = x.dim();
         if d > MOST_COLUMNS {

@@ -21,6 +21,17 @@ const VARIANTS: &[(&str, &str)] = &[
     ("mlp", "activation = 'softplus'\nschedule = 'step'"),
     ("mlp", "activation = 'elu'\nschedule = 'constant'"),
     ("mlp", "activation = 'identity'\ninitialisation = 'he'"),
+    ("mlp", "activation = 'gelu'\nloss = 'squared'\nbatch_norm = true\noptimiser = 'nesterov'"),
+    (
+        "mlp",
+        "hidden = []\nblocks = 2\nwidth = 16\nexpansion = 2\noptimiser = 'adamw'\nlearning_rate = 0.003\nbatch = 16",
+    ),
+    ("mlp", "dropout = 0.2\nlabel_smoothing = 0.1\nmixup = 0.2\naverage = 0.5\nbatch = 10\nepochs = 20"),
+    (
+        "mlp",
+        "clip = 1.0\nwarm_up = 0.2\nschedule = 'one-cycle'\nl1 = 1e-5\nweight_decay = 1e-3\nepochs = 30\nbatch = 30",
+    ),
+    ("mlp", "early_stopping = true\npatience = 30\nheld_out = 0.2\nbatch = 20"),
 ];
 
 #[test]

@@ -57,7 +57,7 @@ impl Classifier for Knn {
         }
         let index = Index::new(x.to_owned(), self.distance);
         // There is nothing to interrupt; the one pass is told for the progress display.
-        let _ = on_epoch(Epoch { number: 1, of: 1, loss: 0.0 });
+        let _ = on_epoch(Epoch::new(1, 1, 0.0));
         Ok(Fitted { model: Box::new(Votes { index, labels: y.clone(), k }), epochs: 1, converged: true })
     }
 

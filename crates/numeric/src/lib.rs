@@ -1,18 +1,25 @@
 //! Matrix products, losses, optimisers and scalers on ndarray views.
 
 pub mod cholesky;
+pub mod element;
 pub mod gradcheck;
 pub mod lbfgs;
 pub mod loss;
 pub mod matmul;
 pub mod optim;
+pub mod optimiser;
 pub mod packed;
+pub mod panels;
 pub mod scale;
+mod tiles;
 
 pub use cholesky::inverse_cholesky;
+pub use element::Element;
 pub use lbfgs::Lbfgs;
 pub use loss::Loss;
 pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
 pub use optim::{Schedule, Sgd};
+pub use optimiser::{Optimiser, Rule, Step};
 pub use packed::Packed;
+pub use panels::Panels;
 pub use scale::{Scaler, Scaling};

@@ -3,7 +3,7 @@
 //! All are sums over rows; callers divide by n. Stable by construction: the softmax takes each row's maximum off, and
 //! sums are in f64.
 
-use ndarray::{ArrayViewMut1, ArrayViewMut2, NdFloat};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, NdFloat};
 use serde::{Deserialize, Serialize};
 
 /// What a row's scores s (k) and its class y cost.
@@ -19,6 +19,8 @@ pub enum Loss {
     Hinge,
     /// Σ_j max(0, 1 − t_j s_j)² with t_y = 1 and t_j = −1 elsewhere: k two-class machines, one against all others.
     SquaredHinge,
+    /// Σ_j (s_j − t_j)² with t_y = 1 and t_j = 0 elsewhere.
+    Squared,
 }
 
 impl Loss {
@@ -33,13 +35,34 @@ impl Loss {
     /// When the lengths differ or a class is not below k.
     pub fn into_gradient<T: NdFloat>(self, mut scores: ArrayViewMut2<'_, T>, y: &[usize]) -> f64 {
         assert_eq!(scores.nrows(), y.len(), "scores and classes");
-        let row_loss = match self {
+        let row_loss = self.of_row();
+        scores.outer_iter_mut().zip(y).map(|(row, &class)| row_loss(row, class)).sum()
+    }
+
+    /// The same for rows that belong to several classes, by shares `targets` (n, k) that sum to 1 in each row: smoothed
+    /// labels, mixed rows. The softmax loss is −Σ_j t_j log p_j and the squared loss Σ_j (s_j − t_j)²; the others are
+    /// Σ_c t_c L(s, c).
+    ///
+    /// # Panics
+    /// When the shapes differ.
+    pub fn into_soft_gradient<T: NdFloat>(self, mut scores: ArrayViewMut2<'_, T>, targets: ArrayView2<'_, T>) -> f64 {
+        assert_eq!(scores.dim(), targets.dim(), "scores and shares");
+        let soft = |(row, targets): (ArrayViewMut1<'_, T>, ArrayView1<'_, T>)| match self {
+            Self::Softmax => soft_softmax_row(row, targets),
+            Self::Squared => soft_squared_row(row, targets),
+            _ => mixed_row(row, targets, self.of_row()),
+        };
+        scores.outer_iter_mut().zip(targets.outer_iter()).map(soft).sum()
+    }
+
+    fn of_row<T: NdFloat>(self) -> fn(ArrayViewMut1<'_, T>, usize) -> f64 {
+        match self {
             Self::Softmax => softmax_row,
             Self::WestonWatkins => weston_watkins_row,
             Self::Hinge => hinge_row,
             Self::SquaredHinge => squared_hinge_row,
-        };
-        scores.outer_iter_mut().zip(y).map(|(row, &class)| row_loss(row, class)).sum()
+            Self::Squared => squared_row,
+        }
     }
 }
 
@@ -98,11 +121,60 @@ fn squared_hinge_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
     loss
 }
 
+fn squared_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, y: usize) -> f64 {
+    s[y] -= T::one();
+    twice_and_squares(s)
+}
+
+/// The differences s doubled in place; their squares' sum.
+fn twice_and_squares<T: NdFloat>(mut s: ArrayViewMut1<'_, T>) -> f64 {
+    let loss = s.iter().map(|&v| as_f64(v) * as_f64(v)).sum();
+    s.mapv_inplace(|v| v + v);
+    loss
+}
+
+fn soft_squared_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, targets: ArrayView1<'_, T>) -> f64 {
+    s -= &targets;
+    twice_and_squares(s)
+}
+
+/// −Σ t_j log p_j = log Σ e^{s_j} − Σ t_j s_j, as Σ t_j = 1.
+fn soft_softmax_row<T: NdFloat>(mut s: ArrayViewMut1<'_, T>, targets: ArrayView1<'_, T>) -> f64 {
+    let greatest = s.fold(T::neg_infinity(), |a, &b| a.max(b));
+    // A class without a share costs nothing, even at a score of −∞.
+    let share = |(&v, &t): (&T, &T)| if t > T::zero() { as_f64(t) * as_f64(v - greatest) } else { 0.0 };
+    let right: f64 = s.iter().zip(targets).map(share).sum();
+    s.mapv_inplace(|v| (v - greatest).exp());
+    let sum = s.sum();
+    let scale = T::one() / sum;
+    s.iter_mut().zip(targets).for_each(|(v, &t)| *v = *v * scale - t);
+    as_f64(sum).ln() - right
+}
+
+/// Σ_c t_c L(s, c) of any loss of one class.
+fn mixed_row<T: NdFloat>(
+    mut s: ArrayViewMut1<'_, T>,
+    targets: ArrayView1<'_, T>,
+    of_class: fn(ArrayViewMut1<'_, T>, usize) -> f64,
+) -> f64 {
+    let scores = s.to_owned();
+    s.fill(T::zero());
+    let mut loss = 0.0;
+    for (class, &share) in targets.iter().enumerate().filter(|(_, share)| **share > T::zero()) {
+        let mut gradient = scores.clone();
+        loss += as_f64(share) * of_class(gradient.view_mut(), class);
+        s.scaled_add(share, &gradient);
+    }
+    loss
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gradcheck::worst_relative_error;
     use ndarray::{Array2, array};
+
+    const ALL: [Loss; 5] = [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge, Loss::Squared];
 
     #[test]
     fn values_worked_by_hand() {
@@ -121,7 +193,7 @@ mod tests {
     fn gradients_match_central_differences() {
         let scores = Array2::from_shape_fn((4, 3), |(i, j)| ((i * 5 + j * 7) % 11) as f64 * 0.3 - 1.1);
         let y = [2, 0, 1, 1];
-        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge] {
+        for loss in ALL {
             let mut gradient = scores.clone();
             loss.into_gradient(gradient.view_mut(), &y);
             let value = |p: &[f64]| {
@@ -131,6 +203,29 @@ mod tests {
             let flat = |a: &Array2<f64>| a.iter().copied().collect::<Vec<_>>();
             let error = worst_relative_error(value, &flat(&scores), &flat(&gradient));
             assert!(error < 1e-6, "{loss:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn gradients_for_shares_match_central_differences_and_agree_with_classes() {
+        let scores = Array2::from_shape_fn((4, 3), |(i, j)| ((i * 5 + j * 7) % 11) as f64 * 0.31 - 1.13);
+        let shares = array![[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.7, 0.3, 0.0], [0.9, 0.05, 0.05]];
+        let flat = |a: &Array2<f64>| a.iter().copied().collect::<Vec<_>>();
+        for loss in ALL {
+            let mut gradient = scores.clone();
+            loss.into_soft_gradient(gradient.view_mut(), shares.view());
+            let value = |p: &[f64]| {
+                let mut s = Array2::from_shape_vec((4, 3), p.to_vec()).unwrap();
+                loss.into_soft_gradient(s.view_mut(), shares.view())
+            };
+            let error = worst_relative_error(value, &flat(&scores), &flat(&gradient));
+            assert!(error < 1e-6, "{loss:?}: {error}");
+            let one_hot = Array2::from_shape_fn((4, 3), |(i, j)| if i % 3 == j { 1.0 } else { 0.0 });
+            let (mut soft, mut hard) = (scores.clone(), scores.clone());
+            let soft_loss = loss.into_soft_gradient(soft.view_mut(), one_hot.view());
+            let hard_loss = loss.into_gradient(hard.view_mut(), &[0, 1, 2, 0]);
+            assert!((soft_loss - hard_loss).abs() < 1e-12, "{loss:?}: {soft_loss} {hard_loss}");
+            assert!((soft - hard).iter().all(|d| d.abs() < 1e-12), "{loss:?}");
         }
     }
 
@@ -145,7 +240,7 @@ mod tests {
 
     #[test]
     fn nan_scores_give_a_nan_loss() {
-        for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge] {
+        for loss in ALL {
             assert!(loss.into_gradient(array![[f32::NAN, 1.0]].view_mut(), &[1]).is_nan(), "{loss:?}");
         }
     }

@@ -7,10 +7,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
 /// How the learning rate changes over the training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// It does not.
     Constant,
@@ -19,18 +20,28 @@ pub enum Schedule {
     /// lr · (1 + cos(π t / T)) / 2 over all steps (Loshchilov, Hutter 2017), without restarts.
     #[default]
     Cosine,
+    /// From lr / 25 up to lr in the first three tenths, then down to lr / 250 000, both as half a cosine (Smith 2018, with
+    /// PyTorch's numbers).
+    OneCycle,
 }
 
 impl Schedule {
     /// What the learning rate is multiplied by in step `step` of `of`, counted from 0.
     pub fn factor(self, step: usize, of: usize) -> f64 {
-        let progress = step as f64 / of.max(1) as f64;
+        self.factor_at(step as f64 / of.max(1) as f64)
+    }
+
+    /// What the learning rate is multiplied by when this share of the training is done, from 0 to 1.
+    pub fn factor_at(self, progress: f64) -> f64 {
+        let half_cosine = |from: f64, to: f64, share: f64| to + (from - to) * 0.5 * (1.0 + (PI * share).cos());
         match self {
             Self::Constant => 1.0,
             Self::Step if progress < 0.5 => 1.0,
             Self::Step if progress < 0.75 => 0.1,
             Self::Step => 0.01,
-            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            Self::Cosine => 0.5 * (1.0 + (PI * progress).cos()),
+            Self::OneCycle if progress < 0.3 => half_cosine(0.04, 1.0, progress / 0.3),
+            Self::OneCycle => half_cosine(1.0, 4e-6, (progress - 0.3) / 0.7),
         }
     }
 }
@@ -171,6 +182,10 @@ mod tests {
         assert!((Schedule::Cosine.factor(5, 10) - 0.5).abs() < 1e-12);
         assert_eq!([0, 5, 8].map(|s| Schedule::Step.factor(s, 10)), [1.0, 0.1, 0.01]);
         assert_eq!(Schedule::Constant.factor(9, 10), 1.0);
+        let cycle = [0.0, 0.15, 0.3, 0.65, 1.0].map(|p| Schedule::OneCycle.factor_at(p));
+        for (ours, theirs) in cycle.iter().zip([0.04, 0.52, 1.0, 0.500_002, 4e-6]) {
+            assert!((ours - theirs).abs() < 1e-12, "{cycle:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 /// Rows of one tile.
 pub const ROWS: usize = 6;
@@ -35,6 +36,12 @@ pub struct Packed {
     /// One bias a column, padded to whole panels by −∞, which is never the greatest.
     bias: Vec<f32>,
 }
+
+/// Panels that one row meets at a time.
+const ROW_PANELS: usize = 4;
+
+/// Numbers of a matrix below which one row is not worth another thread.
+const ROW_ALONE_BELOW: usize = 1 << 17;
 
 /// Alignment of panels in floats: one cache line.
 const LINE: usize = 16;
@@ -114,6 +121,28 @@ impl Packed {
             pack_rows(a, &mut rows);
             pulp::Arch::new().dispatch(Multiply { packed: self, rows: &rows, out: out.view_mut() });
         }
+    }
+
+    /// The same for one row, (1, p) into (1, n), to the same bits: sums of four panels at a time, so that memory is the only
+    /// limit; large matrices on rayon's pool.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn multiply_row(&self, a: ArrayView2<'_, f32>, mut out: ArrayViewMut2<'_, f32>) {
+        assert!(a.dim() == (1, self.p) && out.dim() == (1, self.n), "one row × {self:?} into {:?}", out.dim());
+        let row = a.row(0).to_vec();
+        let mut sums = vec![0.0; self.bias.len()];
+        let each = |(i, sums): (usize, &mut [f32])| {
+            pulp::Arch::new().dispatch(MultiplyRow { packed: self, row: &row, first: i * ROW_PANELS, sums });
+        };
+        let parts = sums.chunks_mut(ROW_PANELS * self.width).enumerate();
+        if self.p * self.n < ROW_ALONE_BELOW {
+            parts.for_each(each);
+        } else {
+            let parts: Vec<_> = parts.collect();
+            parts.into_par_iter().for_each(each);
+        }
+        out.row_mut(0).iter_mut().zip(sums).for_each(|(out, sum)| *out = sum);
     }
 
     /// For each row of a (m, p) the column j with the greatest a · b_j + bias_j, and that value; the lowest j among
@@ -237,6 +266,54 @@ impl WithSimd for Multiply<'_> {
     }
 }
 
+struct MultiplyRow<'a> {
+    packed: &'a Packed,
+    row: &'a [f32],
+    first: usize,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for MultiplyRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { packed, row, first, sums } = self;
+        let mut panels = packed.panels::<S>().skip(first).take(ROW_PANELS);
+        let outs = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<VECTORS>().0;
+        if outs.len() < ROW_PANELS {
+            for (out, (panel, bias)) in outs.iter_mut().zip(panels) {
+                [*out] = row_sums(simd, row, [panel], [bias]);
+            }
+            return;
+        }
+        let mut next = || panels.next().unwrap_or((&[], [simd.splat_f32s(0.0); VECTORS]));
+        let four: [_; ROW_PANELS] = std::array::from_fn(|_| next());
+        let results = row_sums(simd, row, four.map(|(panel, _)| panel), four.map(|(_, bias)| bias));
+        outs.iter_mut().zip(results).for_each(|(out, sums)| *out = sums);
+    }
+}
+
+/// The sums of one row with some panels, each started at its bias.
+#[inline(always)]
+fn row_sums<S: Simd, const N: usize>(
+    simd: S,
+    row: &[f32],
+    panels: [&[[S::f32s; VECTORS]]; N],
+    biases: [[S::f32s; VECTORS]; N],
+) -> [[S::f32s; VECTORS]; N] {
+    let mut sums = biases;
+    let p = panels.iter().map(|panel| panel.len()).fold(row.len(), usize::min);
+    for k in 0..p {
+        let value = simd.splat_f32s(row[k]);
+        for (sums, panel) in sums.iter_mut().zip(panels) {
+            sums[0] = simd.mul_add_e_f32s(value, panel[k][0], sums[0]);
+            sums[1] = simd.mul_add_e_f32s(value, panel[k][1], sums[1]);
+        }
+    }
+    sums
+}
+
 struct Nearest<'a> {
     packed: &'a Packed,
     rows: &'a [[f32; ROWS]],
@@ -309,7 +386,9 @@ mod tests {
 
     #[test]
     fn products_of_small_integers_are_exact_in_every_layout() {
-        for (m, p, n) in [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (7, 17, 31), (6, 9, 32), (150, 40, 70)] {
+        for (m, p, n) in
+            [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (7, 17, 31), (6, 9, 32), (150, 40, 70), (2, 300, 500)]
+        {
             let (a, b) = (counting(m, p, 0), counting(p, n, 3));
             let bias: Vec<f32> = (0..n).map(|j| j as f32).collect();
             let expected = a.dot(&b) + ndarray::ArrayView1::from(&bias);
@@ -317,6 +396,11 @@ mod tests {
             let mut out = Array2::from_elem((m, n), f32::NAN);
             packed.multiply(a.view(), out.view_mut());
             assert_eq!(out, expected, "{m} {p} {n}");
+            for (row, expected) in a.outer_iter().zip(expected.outer_iter()) {
+                let mut out = Array2::from_elem((1, n), f32::NAN);
+                packed.multiply_row(row.insert_axis(Axis(0)), out.view_mut());
+                assert_eq!(out.row(0), expected, "one row of {m} {p} {n}");
+            }
             let mut across = Array2::from_elem((n, m), f32::NAN);
             packed.multiply(a.t().as_standard_layout().t(), across.view_mut().reversed_axes());
             assert_eq!(across.t(), expected, "{m} {p} {n}, columns");
@@ -363,6 +447,11 @@ mod tests {
         let whole = products(a.view());
         for i in [0, 5, 6, 131, 132, 139] {
             assert_eq!(products(a.slice(s![i..=i, ..])).row(0), whole.row(i), "row {i}");
+        }
+        for i in [0, 6, 139] {
+            let mut out = Array2::zeros((1, 50));
+            packed.multiply_row(a.slice(s![i..=i, ..]), out.view_mut());
+            assert_eq!(out.row(0), whole.row(i), "row {i} by its own kernel");
         }
         for (i, row) in whole.outer_iter().enumerate() {
             let (mut id, mut value) = ([0], [0.0]);

@@ -124,7 +124,7 @@ impl Classifier for Centroid {
         let mut rng = seed.rng();
         means.mapv_inplace(|v| v + self.noise.get() as f32 * rng.gen_range(-1.0f32..1.0));
         for number in 1..=self.epochs {
-            if on(Epoch { number, of: self.epochs, loss: 1.0 / number as f64 }).is_break() {
+            if on(Epoch::new(number, self.epochs, 1.0 / number as f64)).is_break() {
                 break;
             }
         }

@@ -73,7 +73,7 @@ impl Watch<'_> {
         self.observer.tell(event);
     }
 
-    fn epoch(&mut self, epoch: Epoch) -> ControlFlow<()> {
+    fn epoch(&mut self, epoch: Epoch<'_>) -> ControlFlow<()> {
         self.tell(Event::Epoch(epoch));
         if self.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }

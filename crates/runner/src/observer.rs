@@ -21,7 +21,7 @@ pub enum Event<'a> {
     /// A cell goes on to its next part.
     Stage(Stage),
     /// A pass over the training rows is done.
-    Epoch(Epoch),
+    Epoch(Epoch<'a>),
     /// A cell is finished and kept.
     CellFinished {
         /// What came of it.

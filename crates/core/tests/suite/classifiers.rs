@@ -1,7 +1,7 @@
 //! What every classifier of a catalogue must hold, whatever it computes. Included by the conformance tests of the crates
 //! that have classifiers; it lies here because the contract does.
 
-use bakeoff_core::{Classifier, Entry, FitError, Fitted, Labels, Model, Seed, argmax_rows};
+use bakeoff_core::{Classifier, Entry, Epoch, FitError, Fitted, Labels, Model, Seed, argmax_rows};
 use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, concatenate, s};
 use std::ops::ControlFlow;
 
@@ -67,9 +67,9 @@ fn all_finite(scores: &Array2<f32>) -> bool {
 pub(crate) fn it_learns_and_tells_every_epoch(cases: &[Case]) {
     let (x, y) = clouds(120, 6, 3);
     for case in cases {
-        let mut told = Vec::new();
-        let mut listen = |epoch| {
-            told.push(epoch);
+        let mut told: Vec<Epoch<'static>> = Vec::new();
+        let mut listen = |epoch: Epoch<'_>| {
+            told.push(Epoch::new(epoch.number, epoch.of, epoch.loss));
             ControlFlow::Continue(())
         };
         let fitted = case.classifier.fit(&x, &y, Seed(1), &mut listen).unwrap();

@@ -1,0 +1,133 @@
+//! Times networks, one job a line of its input, so that `benches/peers/mlp.py` can take turns between ours and its peers
+//! in one run. Layers are widths joined by hyphens, as in 784-1024-10; the answer is a number:
+//!
+//! `peak THREADS` (GFLOP/s of multiply-adds in registers), `train THREADS LAYERS BATCH STEPS` (seconds of the steps: forward,
+//! loss, backward, momentum with L2), `infer THREADS LAYERS ROWS` (seconds), `single THREADS LAYERS TIMES` (median seconds of
+//! one row).
+
+#![expect(clippy::print_stdout, reason = "answering on standard output is what this program is for")]
+
+use bakeoff_core::{Model, Seed};
+use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Scorer, Shape, Targets, Trainer};
+use bakeoff_numeric::{Loss, Optimiser};
+use ndarray::{Array2, s};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::error::Error;
+use std::hint::black_box;
+use std::io::BufRead;
+use std::time::Instant;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Independent chains of multiply-adds, enough to hide their latency, and the links of each.
+const CHAINS: usize = 16;
+const LINKS: usize = 1_000_000;
+
+/// Chains of multiply-adds in registers; gives the operations made.
+struct Peak;
+
+impl WithSimd for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let factor = simd.splat_f32s(black_box(0.999_999));
+        let mut chains = [simd.splat_f32s(black_box(1.0)); CHAINS];
+        for _ in 0..LINKS {
+            for chain in &mut chains {
+                *chain = simd.mul_add_f32s(*chain, factor, factor);
+            }
+        }
+        let total = chains.into_iter().fold(simd.splat_f32s(0.0), |sum, chain| simd.add_f32s(sum, chain));
+        black_box(simd.reduce_sum_f32s(total));
+        (2 * CHAINS * LINKS * S::F32_LANES) as f64
+    }
+}
+
+/// Seconds of one call.
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn network(layers: &str) -> Result<Network<f32>, Failure> {
+    let widths = layers.split('-').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+    let [inputs, hidden @ .., classes] = &widths[..] else { return Err("fewer than two layers".into()) };
+    let (inputs, hidden, classes) = (*inputs, hidden.to_vec(), *classes);
+    let activation = Activation::Relu;
+    let shape = Shape { inputs, hidden, batch_norm: false, blocks: Blocks::NONE, activation, classes };
+    Ok(Network::new(&shape, Initialisation::Auto, Seed(0)))
+}
+
+fn rows(n: usize, d: usize) -> Array2<f32> {
+    Array2::from_shape_fn((n, d), |(i, j)| ((i * 7919 + j * 104_729 + i * j * 31) % 1009) as f32 / 504.5 - 1.0)
+}
+
+/// Networks under training that were made before, with their rows.
+type Trainers = HashMap<String, (Trainer<f32>, Array2<f32>)>;
+
+/// Batches that a training goes round.
+const BATCHES: usize = 20;
+
+fn train(trainers: &mut Trainers, layers: &str, batch: usize, steps: usize) -> Result<f64, Failure> {
+    let key = format!("{layers} {batch}");
+    if !trainers.contains_key(&key) {
+        let network = network(layers)?;
+        let optimiser = Optimiser { momentum: 0.9, l2: 5e-5, ..Optimiser::default() };
+        let made = (Trainer::new(&network, optimiser, batch, 0.0, None), rows(BATCHES * batch, network.inputs()));
+        trainers.insert(key.clone(), made);
+    }
+    let (trainer, x) = trainers.get_mut(&key).ok_or("just made")?;
+    let y: Vec<usize> = (0..x.nrows()).map(|i| i % 10).collect();
+    Ok(seconds(|| {
+        for step in 0..steps {
+            let place = step % BATCHES * batch..(step % BATCHES + 1) * batch;
+            let targets = Targets::Classes(&y[place.clone()]);
+            black_box(trainer.step(x.slice(s![place, ..]), targets, Loss::Softmax, 0.001, None));
+        }
+    }))
+}
+
+fn answer(words: &[&str], trainers: &mut Trainers) -> Result<f64, Failure> {
+    match *words {
+        ["peak", threads] => {
+            let (threads, start) = (threads.parse::<usize>()?, Instant::now());
+            let works = (0..threads).into_par_iter().with_max_len(1);
+            let operations: f64 = works.map(|_| pulp::Arch::new().dispatch(Peak)).sum();
+            Ok(operations / start.elapsed().as_secs_f64() / 1e9)
+        }
+        ["train", _, layers, batch, steps] => train(trainers, layers, batch.parse()?, steps.parse()?),
+        ["infer", _, layers, n] => {
+            let network = network(layers)?;
+            let (scorer, x) = (Scorer::new(network.clone()), rows(n.parse()?, network.inputs()));
+            Ok(seconds(|| drop(black_box(scorer.scores(x.view())))))
+        }
+        ["single", _, layers, times] => {
+            let network = network(layers)?;
+            let (scorer, x) = (Scorer::new(network.clone()), rows(1, network.inputs()));
+            let once = |_| seconds(|| drop(black_box(scorer.scores(x.view()))));
+            let mut all: Vec<f64> = (0..times.parse::<usize>()?.max(1)).map(once).collect();
+            all.sort_by(f64::total_cmp);
+            Ok(all[all.len() / 2])
+        }
+        _ => Err(format!("not a job: {words:?}").into()),
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let mut trainers = Trainers::new();
+    let mut pools = HashMap::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let threads: usize = words.get(1).ok_or("NAME THREADS ARGUMENT…")?.parse()?;
+        if let std::collections::hash_map::Entry::Vacant(place) = pools.entry(threads) {
+            place.insert(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?);
+        }
+        println!("{}", pools[&threads].install(|| answer(&words, &mut trainers))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,434 @@
+//! One affine map in training, with what follows it unit by unit: batch norm, activation, dropout, and their way back.
+//!
+//! All of it works on one unit's numbers over the batch, so it is done to each band of the product's output while that is
+//! in the cache, forward and backward, and no array is read twice.
+//!
+//! Beyond the batch's last row, lines hold whatever was there; sums stop before it and products never read it.
+
+use crate::activation::Activation;
+use crate::network::{Affine, BatchNorm, EPSILON};
+use crate::parameter::{Parameter, View};
+use bakeoff_core::Seed;
+use bakeoff_numeric::element::vectorised;
+use bakeoff_numeric::panels::{BAND, Band, Line, PANEL, multiply, multiply_tiles, multiply_transposed, transpose};
+use bakeoff_numeric::{Element, Panels, Step};
+use ndarray::Array1;
+use rand::RngCore;
+use rayon::prelude::*;
+
+/// The share by which a batch's statistics enter the running ones, as in PyTorch.
+const MOMENTUM: f64 = 0.1;
+
+/// What flows between stages, in both orders: the next product reads one and its weights' gradient the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Signal<T> {
+    /// (units, batch).
+    pub(crate) a: Panels<T>,
+    /// (batch, units).
+    pub(crate) at: Panels<T>,
+}
+
+impl<T: Element> Signal<T> {
+    pub(crate) fn new(units: usize, batch: usize) -> Self {
+        Self { a: Panels::zeros(units, batch), at: Panels::zeros(batch, units) }
+    }
+
+    /// Takes another number of rows, at most those it was made for.
+    pub(crate) fn set_batch(&mut self, n: usize) {
+        self.a.set_columns(n);
+        self.at.set_rows(n);
+    }
+}
+
+/// A batch norm in training.
+#[derive(Debug)]
+pub(crate) struct Norm<T> {
+    pub(crate) gamma: Parameter<T>,
+    pub(crate) beta: Parameter<T>,
+    /// Mean and variance of each unit, running.
+    pub(crate) running: [Vec<T>; 2],
+    /// Their exponential moving averages, where averages are kept.
+    pub(crate) averages: [Vec<T>; 2],
+    /// The normalised numbers (units, batch).
+    normed: Panels<T>,
+    /// 1 / √(variance + ε) of each unit.
+    inverse: Vec<T>,
+}
+
+/// An affine map and what follows it.
+#[derive(Debug)]
+pub(crate) struct Unit<T> {
+    pub(crate) w: Parameter<T>,
+    pub(crate) b: Parameter<T>,
+    pub(crate) norm: Option<Norm<T>>,
+    activation: Activation,
+    /// The share of outputs that a step leaves out; the others are multiplied by 1 / (1 − share).
+    dropout: f64,
+    /// What goes on, after dropout.
+    pub(crate) out: Signal<T>,
+    /// What the activation saw, where its derivative needs it; else empty.
+    z: Panels<T>,
+    /// 0 or 1 / (1 − share); empty without dropout.
+    pub(crate) mask: Panels<T>,
+    /// The derivative with respect to the outputs, and after the way back to the affine map's result.
+    pub(crate) delta: Panels<T>,
+}
+
+/// Parts of a unit's arrays that belong to one band of the forward product.
+struct Forward<'a, T> {
+    at: Option<&'a mut [Line<T>]>,
+    z: Option<Band<'a, T>>,
+    norm: Option<NormBand<'a, T>>,
+}
+
+struct NormBand<'a, T> {
+    normed: Band<'a, T>,
+    inverse: &'a mut [T],
+    mean: &'a mut [T],
+    variance: &'a mut [T],
+}
+
+impl<T: Element> Unit<T> {
+    /// Room for `batch` rows.
+    pub(crate) fn new(
+        affine: &Affine<T>,
+        norm: Option<&BatchNorm<T>>,
+        activation: Activation,
+        dropout: f64,
+        batch: usize,
+    ) -> Self {
+        let (units, _) = affine.dim();
+        let panels = |wanted: bool| if wanted { Panels::zeros(units, batch) } else { Panels::zeros(0, 0) };
+        Self {
+            w: Parameter::weights(affine.w.view()),
+            b: Parameter::vector(&affine.b),
+            norm: norm.map(|norm| Norm::new(norm, batch)),
+            activation,
+            dropout,
+            out: Signal::new(units, batch),
+            z: panels(activation.needs_input()),
+            mask: panels(dropout > 0.0),
+            delta: panels(true),
+        }
+    }
+
+    /// The map as it is now.
+    pub(crate) fn affine(&self, view: View) -> Affine<T> {
+        Affine { w: self.w.array(view), b: self.b.array(view).into_iter().collect() }
+    }
+
+    fn set_batch(&mut self, n: usize) {
+        self.out.set_batch(n);
+        self.delta.set_columns(n);
+        self.z.set_columns(n);
+        self.mask.set_columns(n);
+        if let Some(norm) = &mut self.norm {
+            norm.normed.set_columns(n);
+        }
+    }
+
+    /// out ← dropout(φ(norm(W input + b))) + `beside`. A `draw` gives the mask of dropout; without, the last one stays.
+    pub(crate) fn forward(&mut self, input: &Signal<T>, beside: Option<&Panels<T>>, draw: Option<Seed>) {
+        let n = input.a.dim().1;
+        self.set_batch(n);
+        if let Some(seed) = draw {
+            self.draw_mask(seed);
+        }
+        let Self { w, b, norm, activation, out, z, mask, .. } = self;
+        let (units, activation) = (w.value.dim().0, *activation);
+        let bands = units.div_ceil(BAND);
+        let mut ats = out.at.lines_mut().chunks_mut((BAND / PANEL * n).max(1));
+        let mut zs = z.bands_mut(BAND).into_iter();
+        let mut norms = norm.as_mut().map(Norm::parts).map(|(parts, gamma, beta)| (parts.into_iter(), gamma, beta));
+        let extras: Vec<Forward<'_, T>> = (0..bands)
+            .map(|_| Forward {
+                at: ats.next(),
+                z: zs.next(),
+                norm: norms.as_mut().and_then(|(parts, ..)| parts.next()),
+            })
+            .collect();
+        let scales = norms.map(|(_, gamma, beta)| (gamma, beta));
+        let (bias, mask) = (b.as_slice(), &*mask);
+        multiply(&w.value, &input.a, &mut out.a, extras, |mut band, mut extra| {
+            vectorised(|| {
+                add_bias(&mut band, bias);
+                if let (Some(norm), Some((gamma, beta))) = (&mut extra.norm, scales) {
+                    normalise(&mut band, norm, gamma, beta, n);
+                }
+                activate(&mut band, extra.z.as_mut(), activation);
+                each_line(&mut band, mask, |a, mask| *a *= mask);
+                beside.into_iter().for_each(|x| each_line(&mut band, x, |a, x| *a += x));
+                extra.at.into_iter().for_each(|at| write_transposed(&band, at, n));
+            });
+        });
+    }
+
+    /// Draws which outputs stay, each line from a stream of its own.
+    fn draw_mask(&mut self, seed: Seed) {
+        let (share, keep) = (self.dropout, T::of(1.0 / (1.0 - self.dropout)));
+        let least = (share * 4_294_967_296.0) as u64;
+        self.mask.lines_mut().par_chunks_mut(BAND).enumerate().for_each(|(i, lines)| {
+            let mut rng = seed.nth(i).rng();
+            for value in lines.as_flattened_mut() {
+                *value = if u64::from(rng.next_u32()) < least { T::zero() } else { keep };
+            }
+        });
+    }
+
+    /// delta ← Wᵀ Δ of the map above, and back through everything to this map's result.
+    pub(crate) fn take_from(&mut self, above: &Panels<T>, above_delta: &Panels<T>) {
+        let (delta, extras, back) = self.back(PANEL);
+        multiply_transposed(above, above_delta, delta, extras, |mut band, sums| back.band(&mut band, sums));
+    }
+
+    /// The same for derivatives with respect to the outputs that stand in `delta` already.
+    pub(crate) fn settle(&mut self) {
+        let (delta, extras, back) = self.back(BAND);
+        let tasks: Vec<_> = delta.bands_mut(BAND).into_iter().zip(extras).collect();
+        tasks.into_par_iter().for_each(|(mut band, sums)| back.band(&mut band, sums));
+    }
+
+    /// The derivatives, where each band's sums go, and what the way back reads.
+    fn back(&mut self, band: usize) -> (&mut Panels<T>, Vec<Sums<'_, T>>, Back<'_, T>) {
+        let Self { b, norm, activation, dropout, out, z, mask, delta, .. } = self;
+        let units = b.value.dim().1;
+        let n = out.a.dim().1;
+        let mut biases = b.gradient.flat_mut()[..units].chunks_mut(band);
+        let norm_back = norm.as_mut().map(|norm| {
+            let Norm { gamma, beta, normed, inverse, .. } = norm;
+            let gammas = gamma.gradient.flat_mut()[..units].chunks_mut(band);
+            let betas = beta.gradient.flat_mut()[..units].chunks_mut(band);
+            (gammas.zip(betas), NormBack { gamma: &gamma.value.flat()[..units], normed, inverse })
+        });
+        let (mut norm_sums, norm) = norm_back.unzip();
+        let extras = (0..units.div_ceil(band))
+            .map(|_| Sums {
+                bias: biases.next().unwrap_or_default(),
+                norm: norm_sums.as_mut().and_then(Iterator::next),
+            })
+            .collect();
+        let back = Back { n, activation: *activation, dropout: *dropout, a: &out.a, z, mask, norm };
+        (delta, extras, back)
+    }
+
+    /// Moves W by its gradient Δ inputᵀ, tile by tile as the product is made, so that the gradient is never written down.
+    pub(crate) fn step_weights(&mut self, input: &Signal<T>, step: &Step<T>) {
+        let Self { w, delta, .. } = self;
+        let step = w.own_step(step);
+        let Parameter { value, first, second, .. } = w;
+        if second.lines().is_empty() {
+            multiply_tiles(delta, &input.at, [value, first], &step);
+        } else {
+            multiply_tiles(delta, &input.at, [value, first, second], &step);
+        }
+    }
+
+    /// Writes the gradient of W down, for those who need all gradients before the first step.
+    pub(crate) fn keep_gradient(&mut self, input: &Signal<T>) {
+        let bands = self.w.value.dim().0.div_ceil(BAND);
+        multiply(&self.delta, &input.at, &mut self.w.gradient, vec![(); bands], |_, ()| ());
+    }
+
+    /// All parameters in a fixed order.
+    pub(crate) fn parameters(&mut self) -> Vec<&mut Parameter<T>> {
+        let mut all = vec![&mut self.w, &mut self.b];
+        all.extend(self.norm.iter_mut().flat_map(|norm| [&mut norm.gamma, &mut norm.beta]));
+        all
+    }
+}
+
+impl<T: Element> Norm<T> {
+    fn new(norm: &BatchNorm<T>, batch: usize) -> Self {
+        let units = norm.gamma.len();
+        Self {
+            gamma: Parameter::vector(&norm.gamma),
+            beta: Parameter::vector(&norm.beta),
+            running: [norm.mean.to_vec(), norm.variance.to_vec()],
+            averages: [norm.mean.to_vec(), norm.variance.to_vec()],
+            normed: Panels::zeros(units, batch),
+            inverse: vec![T::zero(); units],
+        }
+    }
+
+    /// The norm as it is now.
+    pub(crate) fn batch_norm(&self, view: View) -> BatchNorm<T> {
+        let [mean, variance] = match view {
+            View::Value => self.running.clone(),
+            View::Average => self.averages.clone(),
+            View::Gradient => self.running.clone().map(|values| vec![T::zero(); values.len()]),
+        };
+        let vector = |p: &Parameter<T>| p.array(view).into_iter().collect::<Array1<T>>();
+        BatchNorm { gamma: vector(&self.gamma), beta: vector(&self.beta), mean: mean.into(), variance: variance.into() }
+    }
+
+    /// Its arrays by bands, γ and β.
+    fn parts(&mut self) -> (Vec<NormBand<'_, T>>, &[T], &[T]) {
+        let Self { gamma, beta, running: [mean, variance], normed, inverse, .. } = self;
+        let statistics = mean.chunks_mut(BAND).zip(variance.chunks_mut(BAND)).zip(inverse.chunks_mut(BAND));
+        let bands = normed.bands_mut(BAND).into_iter().zip(statistics);
+        let parts = bands.map(|(normed, ((mean, variance), inverse))| NormBand { normed, inverse, mean, variance });
+        (parts.collect(), gamma.as_slice(), beta.as_slice())
+    }
+}
+
+#[inline(always)]
+fn add_bias<T: Element>(band: &mut Band<'_, T>, bias: &[T]) {
+    let bias = &bias[band.first..];
+    for lines in &mut band.panels {
+        for (line, &b) in lines.iter_mut().zip(bias) {
+            line.iter_mut().for_each(|z| *z += b);
+        }
+    }
+}
+
+/// Calls `each` with the numbers of the band and those in the same places of `other`; nothing where that is empty.
+#[inline(always)]
+fn each_line<T: Element>(band: &mut Band<'_, T>, other: &Panels<T>, each: impl Fn(&mut T, T)) {
+    if other.lines().is_empty() {
+        return;
+    }
+    for (id, lines) in band.panels.iter_mut().enumerate() {
+        let other = other.panel(id)[band.first..].as_flattened();
+        lines.as_flattened_mut().iter_mut().zip(other).for_each(|(a, &b)| each(a, b));
+    }
+}
+
+#[inline(always)]
+fn activate<T: Element>(band: &mut Band<'_, T>, mut keep: Option<&mut Band<'_, T>>, activation: Activation) {
+    for (id, lines) in band.panels.iter_mut().enumerate() {
+        if let Some(z) = keep.as_mut().and_then(|keep| keep.panels.get_mut(id)) {
+            z.copy_from_slice(lines);
+        }
+        activation.value(lines.as_flattened_mut());
+    }
+}
+
+/// The sum of f over the first n numbers of one row of a band: lane by lane, then over the lanes.
+#[inline(always)]
+fn row_sum<T: Element>(n: usize, lines: impl Iterator<Item = Line<T>>) -> T {
+    let mut lanes = [T::zero(); PANEL];
+    for (id, line) in lines.enumerate() {
+        let width = (n - id * PANEL).min(PANEL);
+        lanes[..width].iter_mut().zip(&line[..width]).for_each(|(lane, &v)| *lane += v);
+    }
+    lanes.into_iter().fold(T::zero(), |sum, v| sum + v)
+}
+
+/// Each row of the band to mean 0 and variance 1 over the batch's n rows, then times γ plus β.
+#[inline(always)]
+fn normalise<T: Element>(band: &mut Band<'_, T>, norm: &mut NormBand<'_, T>, gamma: &[T], beta: &[T], n: usize) {
+    let share = T::of(1.0 / n as f64);
+    let (keep, fresh) = (T::of(1.0 - MOMENTUM), T::of(MOMENTUM));
+    // A single row has no unbiased variance; PyTorch refuses it, here it leaves the running one alone.
+    let unbiased = T::of(n as f64 / (n as f64 - 1.0).max(1.0));
+    for r in 0..norm.inverse.len() {
+        let mean = row_sum(n, band.panels.iter().map(|lines| lines[r])) * share;
+        let centred = |line: &Line<T>| line.map(|z| (z - mean) * (z - mean));
+        let variance = row_sum(n, band.panels.iter().map(|lines| centred(&lines[r]))) * share;
+        let inverse = T::one() / (variance + T::of(EPSILON)).sqrt();
+        norm.inverse[r] = inverse;
+        norm.mean[r] = keep * norm.mean[r] + fresh * mean;
+        if n > 1 {
+            norm.variance[r] = keep * norm.variance[r] + fresh * (variance * unbiased);
+        }
+        let (gamma, beta) = (gamma[band.first + r], beta[band.first + r]);
+        for (lines, normed) in band.panels.iter_mut().zip(&mut norm.normed.panels) {
+            for (z, normed) in lines[r].iter_mut().zip(&mut normed[r]) {
+                *normed = (*z - mean) * inverse;
+                *z = gamma * *normed + beta;
+            }
+        }
+    }
+}
+
+/// Writes the band's lines, rows and columns exchanged, into the panels of `at` that belong to it, of n lines each.
+#[inline(always)]
+pub(crate) fn write_transposed<T: Element>(band: &Band<'_, T>, at: &mut [Line<T>], n: usize) {
+    for (group, out) in at.chunks_mut(n.max(1)).enumerate() {
+        for (lines, out) in band.panels.iter().zip(out.chunks_mut(PANEL)) {
+            let first = group * PANEL;
+            transpose(&lines[first..(first + PANEL).min(lines.len())], out);
+        }
+    }
+}
+
+/// Where the sums over the batch of one band go.
+struct Sums<'a, T> {
+    bias: &'a mut [T],
+    /// Of γ and β.
+    norm: Option<(&'a mut [T], &'a mut [T])>,
+}
+
+/// What the way back through a unit reads.
+struct Back<'a, T> {
+    n: usize,
+    activation: Activation,
+    dropout: f64,
+    a: &'a Panels<T>,
+    z: &'a Panels<T>,
+    mask: &'a Panels<T>,
+    norm: Option<NormBack<'a, T>>,
+}
+
+struct NormBack<'a, T> {
+    gamma: &'a [T],
+    normed: &'a Panels<T>,
+    inverse: &'a [T],
+}
+
+impl<T: Element> Back<'_, T> {
+    fn band(&self, band: &mut Band<'_, T>, mut sums: Sums<'_, T>) {
+        vectorised(|| {
+            each_line(band, self.mask, |delta, mask| *delta *= mask);
+            self.through_activation(band);
+            if let (Some(norm), Some((gamma, beta))) = (&self.norm, &mut sums.norm) {
+                norm.through(band, gamma, beta, self.n);
+            }
+            for (r, sum) in sums.bias.iter_mut().enumerate() {
+                *sum = row_sum(self.n, band.panels.iter().map(|lines| lines[r]));
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn through_activation(&self, band: &mut Band<'_, T>) {
+        for (id, lines) in band.panels.iter_mut().enumerate() {
+            let place = band.first..band.first + lines.len();
+            let a = &self.a.panel(id)[place.clone()];
+            let z = if self.z.lines().is_empty() { &[][..] } else { &self.z.panel(id)[place] };
+            if self.dropout == 0.0 {
+                self.activation.slope(lines.as_flattened_mut(), a.as_flattened(), z.as_flattened());
+                continue;
+            }
+            // What is kept was multiplied by 1 / (1 − share) after the activation; what is not has no derivative.
+            let keep = T::of(1.0 - self.dropout);
+            for (r, line) in lines.iter_mut().enumerate() {
+                self.activation.slope(line, &a[r].map(|a| a * keep), z.get(r).map_or(&[], |z| z));
+            }
+        }
+    }
+}
+
+impl<T: Element> NormBack<'_, T> {
+    /// δ ← γ / √(variance + ε) · (δ − mean δ − x̂ · mean(δ x̂)), a unit at a time.
+    #[inline(always)]
+    fn through(&self, band: &mut Band<'_, T>, gammas: &mut [T], betas: &mut [T], n: usize) {
+        let share = T::of(1.0 / n as f64);
+        for r in 0..gammas.len() {
+            let unit = band.first + r;
+            let product = |(id, lines): (usize, &&mut [Line<T>])| {
+                let (delta, normed) = (&lines[r], &self.normed.panel(id)[unit]);
+                std::array::from_fn(|j| delta[j] * normed[j])
+            };
+            let beta = row_sum(n, band.panels.iter().map(|lines| lines[r]));
+            let gamma = row_sum(n, band.panels.iter().enumerate().map(product));
+            (gammas[r], betas[r]) = (gamma, beta);
+            let scale = self.gamma[unit] * self.inverse[unit];
+            for (id, lines) in band.panels.iter_mut().enumerate() {
+                for (delta, &normed) in lines[r].iter_mut().zip(&self.normed.panel(id)[unit]) {
+                    *delta = scale * (*delta - share * beta - normed * (share * gamma));
+                }
+            }
+        }
+    }
+}
