@@ -83,6 +83,11 @@ pub trait Classifier: Send + Sync {
     fn is_deterministic(&self) -> bool {
         false
     }
+
+    /// Whether it learns from rows as [`Rows::read_augmented`] gives them.
+    fn learns_augmented(&self) -> bool {
+        false
+    }
 }
 
 /// What training gave.

@@ -85,6 +85,15 @@ pub struct ImagesView<'a> {
 }
 
 impl<'a> ImagesView<'a> {
+    /// One image of this (height, width, channels), its bytes row-major, channels innermost.
+    ///
+    /// # Panics
+    /// When there are not height · width · channels bytes, or none.
+    pub fn one(bytes: &'a [u8], (height, width, channels): (usize, usize, usize)) -> Self {
+        assert!(!bytes.is_empty() && bytes.len() == height * width * channels, "one image's bytes");
+        Self { bytes, n: 1, height, width, channels }
+    }
+
     /// Number of images, n.
     pub fn len(self) -> usize {
         self.n

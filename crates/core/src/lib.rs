@@ -3,6 +3,7 @@
 //! The legend is the same everywhere: n images or samples, d features, k classes, h hidden units, c channels.
 //! Nothing here computes a feature, trains a model or touches a file; this crate only says what those things are.
 
+pub mod augmentation;
 pub mod catalogue;
 pub mod classifier;
 pub mod concatenated;
@@ -15,6 +16,7 @@ pub mod params;
 pub mod rows;
 pub mod seed;
 
+pub use augmentation::Augmentation;
 pub use catalogue::{Entry, ParamError, Recipe};
 pub use classifier::{Classifier, Epoch, FitError, Fitted, Model, OnEpoch, argmax_rows};
 pub use concatenated::Concatenated;

@@ -14,6 +14,10 @@ use bakeoff_numeric::optim::shuffled;
 use ndarray::{Array2, s};
 
 impl Classifier for Mlp {
+    fn learns_augmented(&self) -> bool {
+        true
+    }
+
     fn fit(&self, x: &dyn Rows, y: &Labels, seed: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         Training::new(self, x, y, seed)?.run(on_epoch)
     }

@@ -135,6 +135,11 @@ impl Classifier for Centroid {
     fn is_deterministic(&self) -> bool {
         self.noise.get() == 0.0
     }
+
+    /// One that refuses all rows need not know of augmented ones.
+    fn learns_augmented(&self) -> bool {
+        self.wrong != Wrong::Refuse
+    }
 }
 
 impl Model for Means {

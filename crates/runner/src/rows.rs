@@ -9,7 +9,7 @@ use crate::clock::{Spent, timed};
 use crate::fit::{Makers, Stopped};
 use crate::material::Training;
 use crate::settings::{Branch, Quantise, Scored};
-use bakeoff_core::{Encoder, Extractor, ImagesView, Rows, Seed, encode};
+use bakeoff_core::{Augmentation, Encoder, Extractor, ImagesView, Rows, Seed, encode};
 use bakeoff_numeric::{Scaler, Scaling};
 use bakeoff_unsupervised::{Codes, ProductQuantiser, Quantiser, Reducer};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
@@ -133,7 +133,8 @@ impl Encoded {
             }
         };
         let notes = maker.notes(branch, &kept, whole, n_sample, training.len());
-        Ok(Fitting { maker, kept, notes })
+        let augmentation = branch.augmentation().map_err(Stopped::Refused)?;
+        Ok(Fitting { maker, kept, augmentation, notes })
     }
 }
 
@@ -141,6 +142,7 @@ impl Encoded {
 pub(crate) struct Fitting {
     pub(crate) maker: RowMaker,
     pub(crate) kept: Kept,
+    augmentation: Augmentation,
     /// What a reader of the result should know of it.
     pub(crate) notes: Vec<String>,
 }
@@ -148,7 +150,12 @@ pub(crate) struct Fitting {
 impl Fitting {
     /// The rows of these training images, for a classifier.
     pub(crate) fn rows<'a>(&'a self, training: &'a Training<'_>) -> TrainingRows<'a> {
-        TrainingRows { maker: &self.maker, kept: &self.kept, images: training.images() }
+        TrainingRows {
+            maker: &self.maker,
+            kept: &self.kept,
+            images: training.images(),
+            augmentation: self.augmentation,
+        }
     }
 }
 
@@ -271,6 +278,25 @@ pub(crate) struct TrainingRows<'a> {
     maker: &'a RowMaker,
     kept: &'a Kept,
     images: ImagesView<'a>,
+    augmentation: Augmentation,
+}
+
+impl TrainingRows<'_> {
+    /// Rows of the images at these positions, one draw of each.
+    fn read_drawn(&self, positions: &[usize], draw: Seed, mut out: ArrayViewMut2<'_, f32>) {
+        let (shape, encoder) = (self.images.shape(), self.maker.encoder.as_ref());
+        let mut features = Array2::zeros((positions.len(), encoder.dim()));
+        let rows = features.axis_chunks_iter_mut(Axis(0), 1).into_par_iter().zip(positions);
+        rows.for_each_init(
+            || vec![0; shape.0 * shape.1 * shape.2],
+            |drawn, (row, &position)| {
+                let image = self.images.image(position);
+                self.augmentation.draw(image, shape, draw.nth(position), drawn);
+                encoder.encode_into(ImagesView::one(drawn, shape), row);
+            },
+        );
+        out.assign(&self.maker.reduced(features));
+    }
 }
 
 impl Rows for TrainingRows<'_> {
@@ -286,6 +312,20 @@ impl Rows for TrainingRows<'_> {
         match self.kept {
             Kept::Matrix(rows) => Some(rows.view()),
             Kept::Codes(_) | Kept::Anew => None,
+        }
+    }
+
+    fn augments(&self) -> bool {
+        !self.augmentation.is_nothing()
+    }
+
+    fn read_augmented(&self, positions: &[usize], draw: Seed, mut out: ArrayViewMut2<'_, f32>) {
+        if !self.augments() {
+            return self.read_into(positions, out);
+        }
+        let block = images_a_block(self.maker.dim());
+        for (positions, out) in positions.chunks(block).zip(out.axis_chunks_iter_mut(Axis(0), block)) {
+            self.read_drawn(positions, draw, out);
         }
     }
 

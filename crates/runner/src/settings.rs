@@ -2,7 +2,7 @@
 
 use crate::Catalogues;
 use crate::canonical;
-use bakeoff_core::{Classifier, Concatenated, Extractor, ParamError, Seed};
+use bakeoff_core::{Augmentation, Classifier, Concatenated, Extractor, ParamError, Seed};
 use bakeoff_numeric::Scaling;
 use bakeoff_unsupervised::Reduction;
 use rand::Rng;
@@ -61,6 +61,8 @@ pub struct Branch {
     pub features: Vec<Step>,
     /// What is done to every feature column; nothing said is the default.
     pub scale: Option<Scaling>,
+    /// Settings of the [`Augmentation`] of training images.
+    pub augment: Option<toml::Table>,
     /// Settings of a [`Reduction`] of the scaled rows.
     pub reduce: Option<toml::Table>,
     /// Settings of [`Quantise`].
@@ -100,6 +102,11 @@ pub enum Part {
         /// Its key.
         key: String,
     },
+    /// A setting of the augmentation.
+    Augment {
+        /// Its key.
+        key: String,
+    },
     /// A setting of the codes.
     Quantise {
         /// Its key.
@@ -122,6 +129,7 @@ impl fmt::Display for Target {
         match &self.part {
             Part::Classifier { key } => write!(f, "classifier.{key}"),
             Part::Feature { index, key } => write!(f, "features.{index}.{key}"),
+            Part::Augment { key } => write!(f, "augment.{key}"),
             Part::Quantise { key } => write!(f, "quantise.{key}"),
             Part::Reduce { key } => write!(f, "reduce.{key}"),
             Part::Scale => f.write_str("scale"),
@@ -262,6 +270,7 @@ impl Branch {
         let (table, key) = match part {
             Part::Classifier { key } => (&mut self.classifier.settings, key),
             Part::Feature { index, key } => (&mut self.features.get_mut(*index)?.settings, key),
+            Part::Augment { key } => (self.augment.as_mut()?, key),
             Part::Quantise { key } => (self.quantise.as_mut()?, key),
             Part::Reduce { key } => (self.reduce.as_mut()?, key),
             Part::Scale => {
@@ -300,6 +309,11 @@ impl Branch {
         (entry.parse)(&self.classifier.settings).map_err(|problems| sentence(&problems))
     }
 
+    /// What training sees of images.
+    pub(crate) fn augmentation(&self) -> Result<Augmentation, String> {
+        self.augment.as_ref().map_or(Ok(Augmentation::default()), augmentation)
+    }
+
     /// What is done to scaled rows.
     pub(crate) fn reduction(&self) -> Result<Option<Reduction>, String> {
         self.reduce.as_ref().map(reduction).transpose()
@@ -323,6 +337,9 @@ impl Branch {
             "classifier": self.classifier.meant(resolved),
         });
         // Only where they are: cells of experiments without them keep their digests.
+        if let (Some(_), Ok(augmentation)) = (&self.augment, self.augmentation()) {
+            meant["augment"] = json!(augmentation);
+        }
         if let Ok(Some(reduction)) = self.reduction() {
             meant["reduce"] = json!(reduction);
         }
@@ -331,6 +348,14 @@ impl Branch {
         }
         meant
     }
+}
+
+/// The augmentation of these settings.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(crate) fn augmentation(table: &toml::Table) -> Result<Augmentation, String> {
+    Augmentation::deserialize(table.clone()).map_err(|e| e.message().to_owned())
 }
 
 /// The reduction of these settings.

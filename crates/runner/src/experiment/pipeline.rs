@@ -2,7 +2,9 @@
 
 use super::tree::{Field, Problems, Table};
 use crate::Catalogues;
-use crate::settings::{Branch, Domain, Part, Pipeline, Searched, Settings, Step, Target, quantise, reduction, scaling};
+use crate::settings::{
+    Branch, Domain, Part, Pipeline, Searched, Settings, Step, Target, augmentation, quantise, reduction, scaling,
+};
 use crate::suggest::unknown;
 use bakeoff_core::{Entry, ParamError};
 use bakeoff_numeric::Scaling;
@@ -16,8 +18,8 @@ const MOST_FEATURES: usize = 64;
 const LONGEST_NAME: usize = 100;
 
 const KEYS: &[&str] =
-    &["name", "fusion", "branches", "features", "scale", "reduce", "quantise", "classifier", "search"];
-const BRANCH_KEYS: &[&str] = &["features", "scale", "reduce", "quantise", "classifier"];
+    &["name", "fusion", "branches", "augment", "features", "scale", "reduce", "quantise", "classifier", "search"];
+const BRANCH_KEYS: &[&str] = &["augment", "features", "scale", "reduce", "quantise", "classifier"];
 /// Branches of a pipeline at most.
 const MOST_BRANCHES: usize = 64;
 const DOMAINS: &[&str] = &["log_uniform", "uniform", "integer", "choice"];
@@ -106,12 +108,28 @@ fn branch(table: &Table<'_>, catalogues: Catalogues<'_>, problems: &mut Problems
         Some(field) => scale(&field, problems).map(Some),
         None => Some(None),
     };
+    let augment = checked_table(table, "augment", |settings| augmentation(settings).err(), problems);
     let reduce = checked_table(table, "reduce", |settings| reduction(settings).err(), problems);
     let quantise = checked_table(table, "quantise", |settings| quantise(settings).err(), problems);
     let classifier = table
         .required("classifier", "a table with a kind", problems)
         .and_then(|field| step(&field, "classifier", catalogues.classifiers, problems));
-    Some(Branch { features: features?, scale: scale?, reduce, quantise, classifier: classifier? })
+    let branch = Branch { augment, features: features?, scale: scale?, reduce, quantise, classifier: classifier? };
+    if let Some(field) = table.field("augment") {
+        augmentable(&branch, catalogues, &field, problems);
+    }
+    Some(branch)
+}
+
+/// Augmented images are for classifiers that see rows anew in every pass.
+fn augmentable(branch: &Branch, catalogues: Catalogues<'_>, field: &Field<'_>, problems: &mut Problems<'_>) {
+    let learns = branch.learner(catalogues).is_ok_and(|classifier| classifier.learns_augmented());
+    if !learns {
+        let kind = &branch.classifier.kind;
+        field.problem(format!("{kind} learns from the images as they are, mlp from augmented ones too"), problems);
+    } else if branch.quantise.is_some() {
+        field.problem("codes are made once, of the images as they are: without quantise".to_owned(), problems);
+    }
 }
 
 /// A table whose settings are checked as a whole, where it is there. What is wrong with it is noted, and an experiment
@@ -258,10 +276,11 @@ fn part(key: &str, branch: &Branch) -> Result<Part, String> {
             let is_set = branch.features[index].settings.contains_key(inner);
             free(is_set, Part::Feature { index, key: inner.to_owned() })
         }
+        ["augment", inner] => in_table(&branch.augment, inner, Part::Augment { key: inner.to_owned() }),
         ["reduce", inner] => in_table(&branch.reduce, inner, Part::Reduce { key: inner.to_owned() }),
         ["quantise", inner] => in_table(&branch.quantise, inner, Part::Quantise { key: inner.to_owned() }),
         _ => Err(format!(
-            "expected \"classifier.KEY\", \"features.0.KEY\", \"reduce.KEY\", \"quantise.KEY\" or \"scale\" in quotes, \
+            "expected \"classifier.KEY\", \"features.0.KEY\", \"augment.KEY\", \"reduce.KEY\", \"quantise.KEY\" or \"scale\" in quotes, \
              found {key:?}"
         )),
     }
@@ -346,6 +365,7 @@ fn wrong(target: &Target, value: &toml::Value, settings: &Settings, catalogues: 
             let step = branch.features.get(*index)?;
             wrong_for(catalogues.extractor(&step.kind)?, &step.settings, key, value)
         }
+        Part::Augment { key } => augmentation(&with(branch.augment.as_ref()?, key)).err(),
         Part::Reduce { key } => reduction(&with(branch.reduce.as_ref()?, key)).err(),
         Part::Quantise { key } => quantise(&with(branch.quantise.as_ref()?, key)).err(),
     }

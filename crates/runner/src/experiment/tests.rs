@@ -263,6 +263,27 @@ fn branches_are_read_and_searched_each() {
 }
 
 #[test]
+fn augmentation_is_for_classifiers_that_learn_from_it() {
+    let with = |extra: &str, classifier: &str| {
+        format!(
+            "dataset = 'fake'\n[[pipeline]]\nname = 'p'\nfeatures = [{{ kind = 'grey' }}]\n{extra}\n\
+             classifier = {{ kind = 'centroid'{classifier} }}\n"
+        )
+    };
+    let search = "[pipeline.search]\n'augment.cutout' = { integer = [0, 9] }";
+    let read = read_well(&format!("{}{search}", with("augment = { flip = true, shift = 4 }", "")));
+    let meant = read.pipelines[0].meant(VOCABULARY.catalogues);
+    assert_eq!(meant["augment"], serde_json::json!({"flip": true, "shift": 4, "cutout": 0}));
+    assert_eq!(read.pipelines[0].search[0].target.to_string(), "augment.cutout");
+    assert!(read_well(&with("", "")).pipelines[0].meant(VOCABULARY.catalogues).get("augment").is_none());
+    assert!(only_problem(&with("augment = { flop = true }", "")).contains("flop"));
+    assert!(only_problem(&with("augment = { shift = -1 }", "")).contains("-1"));
+    assert!(only_problem(&with("augment = { flip = true }", ", wrong = 'refuse'")).contains("images as they are"));
+    let codes = "augment = { flip = true }\nquantise = { group = 2 }";
+    assert!(only_problem(&with(codes, "")).contains("codes are made once"));
+}
+
+#[test]
 fn what_is_wrong_with_branches_is_told() {
     assert!(only_problem(&fused("", "")).contains("pipeline.0.fusion: missing: expected \"late\""));
     assert!(only_problem(&fused("fusion = 'early'", "")).contains("expected \"late\""));

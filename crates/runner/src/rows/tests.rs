@@ -100,6 +100,35 @@ fn a_reduction_follows_the_scaling() {
 }
 
 #[test]
+fn augmented_rows_are_draws_of_images() {
+    let (experiment, material) = (one_pipeline("", "", "augment = { flip = true, shift = 1 }"), material());
+    let makers = Makers { catalogues: CATALOGUES, memory: None };
+    let training = material.training(None, Seed(0));
+    let branch = &experiment.pipelines[0].settings.branches[0];
+    let encoded = makers.encoded(branch, &training, Seed(0), &mut Spent::default()).unwrap();
+    let fitting = encoded.finish(branch, &training, Seed(0), &mut Spent::default()).unwrap();
+    let rows = fitting.rows(&training);
+    let read = |positions: &[usize], draw: u64| {
+        let mut out = Array2::zeros((positions.len(), rows.dim()));
+        rows.read_augmented(positions, Seed(draw), out.view_mut());
+        out
+    };
+    assert!(rows.augments());
+    let (first, again) = (read(&[3, 70, 5], 1), read(&[5, 3], 1));
+    assert_eq!((first.row(0), first.row(2)), (again.row(1), again.row(0)));
+    assert_ne!(first, read(&[3, 70, 5], 2));
+    // What came of each image: its own draw, encoded and scaled as every image is.
+    let (image, shape) = (training.images().image(70), training.images().shape());
+    let mut drawn = vec![0; image.len()];
+    bakeoff_core::Augmentation { flip: true, shift: 1, cutout: 0 }.draw(image, shape, Seed(1).nth(70), &mut drawn);
+    let features = fitting.maker.features(ImagesView::one(&drawn, shape));
+    assert_eq!(fitting.maker.scored(features).row(0), first.row(1));
+    // Without augmentation a draw is the rows themselves.
+    let plain = one_pipeline("", "", "").pipelines[0].settings.branches[0].augmentation().unwrap();
+    assert!(plain.is_nothing());
+}
+
+#[test]
 fn two_equal_branches_predict_as_one() {
     let material = material();
     let branch = "{ features = [{ kind = 'grey' }], classifier = { kind = 'centroid' } }";
