@@ -61,7 +61,7 @@ pub trait Element: Copy {
     ///
     /// # Errors
     /// The values as they were.
-    fn unwrap(values: Values) -> Result<Vec<Self>, Values>;
+    fn from_values(values: Values) -> Result<Vec<Self>, Values>;
     /// Whether it is a number that a fitted pipeline can have.
     fn is_finite(self) -> bool;
 }
@@ -97,7 +97,7 @@ macro_rules! elements {
                 Values::$variant(values)
             }
 
-            fn unwrap(values: Values) -> Result<Vec<Self>, Values> {
+            fn from_values(values: Values) -> Result<Vec<Self>, Values> {
                 match values {
                     Values::$variant(values) => Ok(values),
                     other => Err(other),
@@ -267,7 +267,8 @@ impl Tensors {
     #[must_use]
     pub fn part(&mut self, prefix: &str) -> Self {
         let start = joined(prefix, "");
-        let (taken, left) = std::mem::take(&mut self.entries).into_iter().partition(|(name, _)| name.starts_with(&start));
+        let (taken, left) =
+            std::mem::take(&mut self.entries).into_iter().partition(|(name, _)| name.starts_with(&start));
         self.entries = left;
         let taken: BTreeMap<String, Tensor> = taken;
         Self { entries: taken.into_iter().map(|(name, tensor)| (name[start.len()..].to_owned(), tensor)).collect() }
@@ -351,7 +352,7 @@ impl Tensors {
         if shape.len() != found.len() || !shape.iter().zip(&found).all(fits) {
             return Err(unfit(values.type_name()));
         }
-        let values = T::unwrap(values).map_err(|values| unfit(values.type_name()))?;
+        let values = T::from_values(values).map_err(|values| unfit(values.type_name()))?;
         match values.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(RestoreError::BadValue {
                 name: name.to_owned(),
@@ -411,9 +412,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_with_expected_and_found() {
-        let whole = || Tensors::new().with("a", &array![[0.5f32, f32::NAN]]).with("none", &Array2::<f64>::zeros((0, 3)));
+        let whole =
+            || Tensors::new().with("a", &array![[0.5f32, f32::NAN]]).with("none", &Array2::<f64>::zeros((0, 3)));
         let told = |e: RestoreError| e.below("p").to_string();
-        assert_eq!(told(whole().matrix::<f32>("b", 1, None).unwrap_err()), "tensor p.b: missing, expected f32 (1, any)");
+        assert_eq!(
+            told(whole().matrix::<f32>("b", 1, None).unwrap_err()),
+            "tensor p.b: missing, expected f32 (1, any)"
+        );
         assert_eq!(
             told(whole().matrix::<f32>("a", 2, 2).unwrap_err()),
             "tensor p.a: expected f32 (2, 2), found f32 (1, 2)"

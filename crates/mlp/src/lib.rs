@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod network;
+mod stored;
 mod train;
 
 use bakeoff_core::{Classifier, Entry};

@@ -2,9 +2,13 @@
 
 use crate::activation::{Activation, ActivationName};
 use crate::network::{Initialisation, Network};
+use crate::stored;
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Rows, Seed};
+use bakeoff_core::{
+    Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Operation, Recipe, RestoreError, Rows, ScoreKind,
+    Seed, Tensors,
+};
 use bakeoff_numeric::optim::shuffle;
 use bakeoff_numeric::{Loss, Schedule, Sgd, score_rows};
 use ndarray::{Array2, ArrayView2, s};
@@ -140,6 +144,18 @@ impl Classifier for Mlp {
         }
         Ok(Fitted { model: Box::new(descent.network), epochs: of, converged: true })
     }
+
+    fn score_kind(&self) -> ScoreKind {
+        match self.loss {
+            MlpLoss::Softmax => ScoreKind::Logit,
+            MlpLoss::Svm => ScoreKind::Margin,
+        }
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        let widths = self.widths(d, n_classes).map_err(|e| RestoreError::refused(e.to_string()))?;
+        Ok(Box::new(stored::restore(&widths, self.activation(), learned)?))
+    }
 }
 
 /// A network on its way down.
@@ -217,6 +233,14 @@ impl Model for Network<f32> {
 
     fn model_bytes(&self) -> usize {
         self.layers.iter().map(|layer| (layer.w.len() + layer.b.len()) * size_of::<f32>()).sum()
+    }
+
+    fn learned(&self) -> Tensors {
+        stored::learned(self)
+    }
+
+    fn operations(&self) -> Option<Vec<Operation>> {
+        Some(stored::operations(self))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod shard;
+pub mod stored;
 pub mod suggest;
 
 mod canonical;
@@ -35,3 +36,4 @@ pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
 pub use run::{Bench, Ended, run};
 pub use shard::Shard;
+pub use stored::{RestoredPipeline, StoredPipeline};

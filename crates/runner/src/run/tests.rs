@@ -14,10 +14,16 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
     let material = material();
     let plan = Plan::new(experiment, &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
-    let bench = Bench { catalogues: CATALOGUES, material: &material, machine: &NoMachine, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        most_model_bytes: 1 << 20,
+        stop: &stop,
+    };
     let mut notes = Notes { words: Vec::new(), stop_at: stop_at.map(|at| (at, &stop)) };
     let mut rows = Vec::new();
-    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut notes, &mut |row| {
+    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut notes, &mut |row, _| {
         rows.push(row.clone());
         Ok(())
     });
