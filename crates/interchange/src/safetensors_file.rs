@@ -5,7 +5,6 @@ use crate::card::Card;
 use crate::error::InterchangeError;
 use bakeoff_core::{Tensor, Tensors, Values};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
 
 /// Bytes that a header has at most: class names and the names of tensors, and nothing that grows with images.
 pub const LONGEST_HEADER: u64 = 16 << 20;
@@ -32,8 +31,8 @@ pub fn write(card: &Card, tensors: &Tensors) -> Result<Vec<u8>, InterchangeError
         .map(|(name, dtype, shape, bytes)| TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view)))
         .collect();
     let refused = |e: safetensors::SafeTensorError| InterchangeError::refused(e.to_string());
-    let metadata = HashMap::from_iter([(KEY.to_owned(), text)]);
-    let file = safetensors::serialize(views.map_err(refused)?, Some(metadata)).map_err(refused)?;
+    let file = safetensors::serialize(views.map_err(refused)?, Some([(KEY.to_owned(), text)].into_iter().collect()))
+        .map_err(refused)?;
     match header_length(&file) {
         Some(length) if length <= LONGEST_HEADER => Ok(file),
         _ => Err(InterchangeError::refused(format!("the names take more than {LONGEST_HEADER} bytes"))),
