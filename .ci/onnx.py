@@ -75,9 +75,9 @@ def fashion_mnist():
 
 
 def call(*arguments):
-    done = subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, check=False, cwd=WORK)
+    done = subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, cwd=WORK)
     if done.returncode != 0:
-        sys.exit(f"bakeoff {' '.join(arguments)} ended with {done.returncode}")
+        sys.exit(f"bakeoff {' '.join(arguments)} ended with {done.returncode}: {done.stderr.decode()}")
     return done.stdout.decode()
 
 

@@ -112,7 +112,8 @@ fn a_linear_classifier_on_pixels_is_what_was_meant() {
     assert_eq!((numbers(&model, 1), texts(&model, 2)), (vec![9], vec!["bakeoff 0.1.0".to_owned()]));
     let opset = &all(&model, 8)[0];
     assert_eq!((texts(opset, 1), numbers(opset, 2)), (vec![String::new()], vec![20]));
-    let properties: Vec<_> = all(&model, 14).iter().map(|entry| (texts(entry, 1)[0].clone(), texts(entry, 2)[0].clone())).collect();
+    let properties: Vec<_> =
+        all(&model, 14).iter().map(|entry| (texts(entry, 1)[0].clone(), texts(entry, 2)[0].clone())).collect();
     assert_eq!(properties[0], ("classes".to_owned(), "[\"a\",\"b\"]".to_owned()));
     assert_eq!(properties[1], ("fit".to_owned(), "stretch".to_owned()));
     let graph = &all(&model, 7)[0];
@@ -142,7 +143,10 @@ fn bytes_go_in_and_scores_of_added_branches_come_out() {
     let graph = &all(&model, 7)[0];
     assert_sorted(graph);
     assert_eq!(nodes(graph).iter().filter(|(operator, ..)| operator == "Add").count(), 2);
-    assert_eq!(all(graph, 11).iter().map(|info| value(info)).collect::<Vec<_>>(), [("images".to_owned(), 2, vec![1, 3, 1])]);
+    assert_eq!(
+        all(graph, 11).iter().map(|info| value(info)).collect::<Vec<_>>(),
+        [("images".to_owned(), 2, vec![1, 3, 1])]
+    );
     assert_eq!(all(graph, 12).iter().map(|info| value(info)).collect::<Vec<_>>(), [("scores".to_owned(), 1, vec![2])]);
     assert!(onnx::write(&card(), &[], false).is_err());
 }
@@ -167,7 +171,8 @@ fn every_step_has_its_operator() {
     let graph = &all(&model, 7)[0];
     assert_sorted(graph);
     let operators: Vec<String> = nodes(graph).into_iter().map(|(operator, ..)| operator).collect();
-    let expected = ["Gemm", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Elu", "Gelu", "Mul", "LayerNormalization"];
+    let expected =
+        ["Gemm", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Elu", "Gelu", "Mul", "LayerNormalization"];
     assert_eq!(operators[2..12], expected);
     assert_eq!(operators[12..], ["Tanh", "Mul", "Add", "Identity"]);
     let attribute = |operator: &str| {

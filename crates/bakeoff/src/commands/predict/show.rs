@@ -45,7 +45,10 @@ impl<'a> Show<'a> {
         let path = path.display().to_string();
         let guesses = self.guesses(scores);
         match self.format {
-            Format::Text => answer(&format!("{path}: {}", in_words(&guesses))),
+            Format::Text => {
+                let kind = name_of(self.opened.pipeline.score_kind());
+                answer(&format!("{path}: {}", in_words(&guesses, kind)))
+            }
             Format::Csv => {
                 let lines: Vec<String> =
                     guesses.iter().enumerate().map(|(i, guess)| csv_line(&path, i + 1, guess)).collect();
@@ -73,15 +76,10 @@ impl<'a> Show<'a> {
         if self.format != Format::Json {
             return Ok(());
         }
-        let kind = match self.opened.pipeline.score_kind() {
-            ScoreKind::Logit => "logit",
-            ScoreKind::Margin => "margin",
-            ScoreKind::Vote => "vote",
-        };
         let object = json!({
             "model": self.model.display().to_string(),
             "pipeline": self.opened.card.pipeline,
-            "scores": kind,
+            "scores": name_of(self.opened.pipeline.score_kind()),
             "images": self.told,
         });
         answer(&object.to_string())
@@ -110,10 +108,20 @@ fn softmax(scores: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn in_words(guesses: &[Guess<'_>]) -> String {
+/// What scores are called.
+const fn name_of(kind: ScoreKind) -> &'static str {
+    match kind {
+        ScoreKind::Logit => "logit",
+        ScoreKind::Margin => "margin",
+        ScoreKind::Vote => "votes",
+    }
+}
+
+/// Probabilities where there are any, else scores by their name.
+fn in_words(guesses: &[Guess<'_>], kind: &str) -> String {
     let word = |guess: &Guess<'_>| match guess.probability {
         Some(probability) => format!("{} {:.1}%", guess.class, 100.0 * probability),
-        None => format!("{} ({:.3})", guess.class, guess.score),
+        None => format!("{} ({kind} {:.3})", guess.class, guess.score),
     };
     guesses.iter().map(word).collect::<Vec<_>>().join(", ")
 }
@@ -139,6 +147,12 @@ mod tests {
         assert!((found[0] - 0.25).abs() < 1e-5 && (found[1] - 0.75).abs() < 1e-5, "{found:?}");
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert_eq!(softmax(&[f32::MIN, f32::MAX]), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn scores_that_are_no_probabilities_are_named() {
+        let guess = |probability| Guess { class: "cat", score: 1.5, probability };
+        assert_eq!(in_words(&[guess(Some(0.25)), guess(None)], "margin"), "cat 25.0%, cat (margin 1.500)");
     }
 
     #[test]
