@@ -27,13 +27,13 @@ impl Extractor for Concatenated {
         if self.0.is_empty() {
             return Err(RestoreError::refused("a list of features needs at least one"));
         }
-        let part = |(i, extractor): (usize, &Box<dyn Extractor>)| {
+        let mut parts = Vec::with_capacity(self.0.len());
+        for (i, extractor) in self.0.iter().enumerate() {
             let name = i.to_string();
-            extractor.restore(shape, learned.part(&name)).map_err(|e| e.below(&name))
-        };
-        let parts: Result<Vec<_>, _> = self.0.iter().enumerate().map(part).collect();
+            parts.push(extractor.restore(shape, learned.part(&name)).map_err(|e| e.below(&name))?);
+        }
         learned.finish()?;
-        Ok(Box::new(Joined(parts?)))
+        Ok(Box::new(Joined(parts)))
     }
 }
 

@@ -29,9 +29,9 @@ pub(crate) fn restore(
         };
         read(learned.part(&name)).map_err(|e: RestoreError| e.below(&name))
     };
-    let layers: Result<Vec<_>, _> = widths.windows(2).enumerate().map(&mut layer).collect();
+    let layers = widths.windows(2).enumerate().map(&mut layer).collect::<Result<Vec<_>, _>>()?;
     learned.finish()?;
-    Ok(Network { layers: layers?, activation })
+    Ok(Network { layers, activation })
 }
 
 /// The steps from rows to scores.
