@@ -34,6 +34,6 @@ pub use machine::Machine;
 pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
-pub use run::{Bench, Ended, run};
+pub use run::{Bench, Ended, Keep, run};
 pub use shard::Shard;
 pub use stored::{RestoredPipeline, StoredPipeline};

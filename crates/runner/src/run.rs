@@ -27,6 +27,9 @@ pub struct Bench<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// Keeps a row, and the fitted pipeline where its model is kept.
+pub type Keep<'a, E> = dyn FnMut(&Row, Option<StoredPipeline>) -> Result<(), E> + 'a;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -47,7 +50,7 @@ pub fn run<E>(
     finished: &BTreeSet<String>,
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
-    keep: &mut dyn FnMut(&Row, Option<StoredPipeline>) -> Result<(), E>,
+    keep: &mut Keep<'_, E>,
 ) -> Result<Ended, E> {
     let mine: Vec<_> = plan.cells.iter().enumerate().filter(|(i, _)| shard.takes(*i)).map(|(_, cell)| cell).collect();
     let todo: Vec<_> = mine.iter().filter(|planned| !finished.contains(&planned.cell.digest)).collect();

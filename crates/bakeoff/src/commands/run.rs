@@ -128,7 +128,7 @@ fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) 
     let record = plan.record(material, host.record());
     if !path.exists() {
         run_folder::write(&folder.join(EXPERIMENT), &record.as_written)?;
-        run_folder::write(&folder.join(HOST), &format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
+        run_folder::write(&folder.join(HOST), format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
     }
     Ok(Store::create_or_open(&path, &record)?)
 }
