@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{data, docs, list, report, run};
+use crate::commands::{data, docs, export, list, predict, report, run};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -14,6 +14,8 @@ Examples:
   bakeoff run                  a first comparison on built-in data, in seconds
   bakeoff run fashion-mnist    a built-in experiment
   bakeoff run ./my-photos      a folder with one sub-folder a class
+  bakeoff predict runs/quick/models/hog-color-svm.safetensors photo.jpg
+                               what a model of that run makes of a photo
   bakeoff list                 everything that can be named
 
 Exit codes: 0 done, 1 the answer is \"no\", 2 wrong use or bad input, 130 interrupted."
@@ -29,6 +31,10 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Renders the report of a run again, without computing anything anew
     Report(report::ReportArgs),
+    /// Classifies images with a stored model
+    Predict(predict::PredictArgs),
+    /// Writes a stored model in another format: ONNX
+    Export(export::ExportArgs),
     /// Lists datasets, features, classifiers and experiments
     List(list::ListArgs),
     /// Gets a dataset, checks it, describes it or draws a contact sheet of it

@@ -3,7 +3,7 @@
 use crate::algorithms::CATALOGUES;
 use anyhow::Context;
 use bakeoff_core::RemoteFile;
-use bakeoff_datasets::{CATALOGUE, Source, check_table, content_hash, default_root};
+use bakeoff_datasets::{CATALOGUE, Fit, FolderOptions, Source, check_table, content_hash, default_root};
 use bakeoff_runner::{DatasetChoice, Material, Vocabulary};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,14 @@ const CACHE: &str = "BAKEOFF_CACHE";
 /// The folder under which fetched datasets live.
 pub(crate) fn root() -> PathBuf {
     default_root(std::env::var_os(CACHE).as_deref().map(Path::new))
+}
+
+/// How images of other sizes are brought to those of a dataset: as its table says, else as folders do it.
+pub(crate) fn fit(choice: &DatasetChoice) -> Fit {
+    match choice {
+        DatasetChoice::Table(table) => FolderOptions::from_table(table).unwrap_or_default().fit,
+        DatasetChoice::Named(_) => Fit::default(),
+    }
 }
 
 /// Every dataset that has a name, as `list` shows it.

@@ -9,6 +9,7 @@ mod exit;
 mod experiments;
 mod host;
 mod interrupt;
+mod models;
 mod output;
 mod progress;
 mod rendering;
@@ -46,6 +47,8 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
         Command::Report(args) => commands::report::report(args),
+        Command::Predict(args) => commands::predict::predict(args),
+        Command::Export(args) => commands::export::export(args),
         Command::List(args) => commands::list::list(args),
         Command::Data(args) => commands::data::data(args),
         Command::Docs(args) => commands::docs::docs(args),

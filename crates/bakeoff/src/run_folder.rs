@@ -1,7 +1,7 @@
 //! The folder of a run: which one it is, and what lies in it.
 //!
 //! `NAME/experiment.toml` the experiment as written, `NAME/host.json` the machine that began it, `NAME/results.sqlite`
-//! the rows, `NAME/report/` what was rendered last.
+//! the rows, `NAME/models/` a fitted pipeline each, `NAME/report/` what was rendered last.
 //!
 //! A run is identified by the digest of its experiment as meant (with the content of its data), not by its name. Of
 //! `NAME`, `NAME-2`, `NAME-3` … the last one with our digest is continued; when none has it, or with `--fresh`, the
@@ -21,6 +21,8 @@ pub(crate) const EXPERIMENT: &str = "experiment.toml";
 pub(crate) const HOST: &str = "host.json";
 /// The rows.
 pub(crate) const STORE: &str = "results.sqlite";
+/// The fitted pipelines.
+pub(crate) const MODELS: &str = "models";
 /// What was rendered.
 pub(crate) const REPORT: &str = "report";
 
@@ -90,7 +92,8 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
     }
     for entry in fs::read_dir(folder).with_context(about)? {
         let name = entry.with_context(about)?.file_name();
-        let is_ours = [EXPERIMENT, HOST, REPORT].iter().any(|ours| name == *ours || name == *temporary_name(ours));
+        let is_ours =
+            [EXPERIMENT, HOST, MODELS, REPORT].iter().any(|ours| name == *ours || name == *temporary_name(ours));
         if !is_ours {
             return Ok(Place::Foreign);
         }
@@ -99,11 +102,11 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
 }
 
 /// Writes a file so that a reader finds the old one or the new one and never a part.
-pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(temporary_name(&name));
     let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(content.as_ref()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // What is half-written helps nobody; that it cannot be removed either is the smaller news.

@@ -1,8 +1,10 @@
 //! Classifiers: what is learned from labelled rows, and what then scores rows.
 
 use crate::labels::Labels;
+use crate::operation::Operation;
 use crate::rows::Rows;
 use crate::seed::Seed;
+use crate::tensors::{RestoreError, Tensors};
 use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -88,6 +90,27 @@ pub trait Classifier: Send + Sync {
     fn learns_augmented(&self) -> bool {
         false
     }
+
+    /// What the scores of its models are.
+    fn score_kind(&self) -> ScoreKind;
+
+    /// The model that [`Model::learned`] came from, for rows of `d` columns and `n_classes` classes. Its scores are the
+    /// same to the bit.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the arrays are not those of such a model.
+    fn restore(&self, d: usize, n_classes: usize, learned: Tensors) -> Result<Box<dyn Model>, RestoreError>;
+}
+
+/// What scores are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreKind {
+    /// Logarithms of probabilities up to a constant a row: their softmax estimates the probability of each class.
+    Logit,
+    /// Signed distances from a boundary: their order and sign mean something, their sum does not.
+    Margin,
+    /// Numbers of neighbours.
+    Vote,
 }
 
 /// What training gave.
@@ -111,6 +134,14 @@ pub trait Model: Send + Sync {
 
     /// Bytes of its parameters: what a stored model must hold.
     fn model_bytes(&self) -> usize;
+
+    /// All that was learned, so that [`Classifier::restore`] of the same settings gives the same model.
+    fn learned(&self) -> Tensors;
+
+    /// The steps from rows to scores, for exports; `None` where the model has no such form.
+    fn operations(&self) -> Option<Vec<Operation>> {
+        None
+    }
 }
 
 /// Why a classifier could not be fitted.

@@ -2,7 +2,9 @@
 
 use crate::extractor::{Encoder, ExtractError, Extractor};
 use crate::images::ImagesView;
+use crate::operation::Operation;
 use crate::seed::Seed;
+use crate::tensors::{RestoreError, Tensors};
 use ndarray::{ArrayViewMut2, s};
 
 /// Extractors whose rows are joined, in order.
@@ -20,6 +22,19 @@ impl Extractor for Concatenated {
     fn is_deterministic(&self) -> bool {
         self.0.iter().all(|part| part.is_deterministic())
     }
+
+    fn restore(&self, shape: (usize, usize, usize), mut learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        if self.0.is_empty() {
+            return Err(RestoreError::refused("a list of features needs at least one"));
+        }
+        let mut parts = Vec::with_capacity(self.0.len());
+        for (i, extractor) in self.0.iter().enumerate() {
+            let name = i.to_string();
+            parts.push(extractor.restore(shape, learned.part(&name)).map_err(|e| e.below(&name))?);
+        }
+        learned.finish()?;
+        Ok(Box::new(Joined(parts)))
+    }
 }
 
 struct Joined(Vec<Box<dyn Encoder>>);
@@ -35,6 +50,19 @@ impl Encoder for Joined {
             let end = start + part.dim();
             part.encode_into(images, out.slice_mut(s![.., start..end]));
             start = end;
+        }
+    }
+
+    fn learned(&self) -> Tensors {
+        let parts = self.0.iter().enumerate();
+        parts.fold(Tensors::new(), |all, (i, part)| all.with_part(&i.to_string(), part.learned()))
+    }
+
+    /// Those of a single part; parts side by side have no form as steps.
+    fn operations(&self) -> Option<Vec<Operation>> {
+        match &self.0[..] {
+            [only] => only.operations(),
+            _ => None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Features: what is learned from training images, and what then turns images into rows of numbers.
 
 use crate::images::ImagesView;
+use crate::operation::Operation;
 use crate::seed::Seed;
+use crate::tensors::{RestoreError, Tensors};
 use ndarray::{Array2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use thiserror::Error;
@@ -18,6 +20,13 @@ pub trait Extractor: Send + Sync {
     fn is_deterministic(&self) -> bool {
         true
     }
+
+    /// The encoder that [`Encoder::learned`] came from, for images of this (height, width, channels). Its rows are the same
+    /// to the bit.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the arrays are not those of such an encoder, or such images cannot be handled.
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError>;
 }
 
 /// A fitted extractor.
@@ -31,6 +40,15 @@ pub trait Encoder: Send + Sync {
     /// # Panics
     /// When `out` is not (n, d) or the images are not of the size that was fitted.
     fn encode_into(&self, images: ImagesView<'_>, out: ArrayViewMut2<'_, f32>);
+
+    /// All that was learned, so that [`Extractor::restore`] of the same settings gives the same encoder; empty for what
+    /// settings and image size decide alone.
+    fn learned(&self) -> Tensors;
+
+    /// The steps from rows of bytes (height, width, channels) to features, for exports; `None` where there is no such form.
+    fn operations(&self) -> Option<Vec<Operation>> {
+        None
+    }
 
     /// Bytes of what was learned: what a stored model must hold besides its settings.
     fn model_bytes(&self) -> usize {
@@ -60,6 +78,12 @@ impl ExtractError {
     /// A refusal with its reason.
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into() }
+    }
+}
+
+impl From<ExtractError> for RestoreError {
+    fn from(error: ExtractError) -> Self {
+        Self::refused(error.to_string())
     }
 }
 

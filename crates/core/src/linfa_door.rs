@@ -3,17 +3,20 @@
 //! ```
 //! use bakeoff_core::linfa_door::{Door, FittedDoor};
 //! use linfa::traits::{Fit, Predict};
-//! # use bakeoff_core::{Classifier, Fitted, FitError, Labels, Model, OnEpoch, Rows, Seed};
+//! # use bakeoff_core::{Classifier, Fitted, FitError, Labels, Model, OnEpoch, RestoreError, Rows, ScoreKind, Seed, Tensors};
 //! # use ndarray::{Array2, ArrayView2, array};
 //! # struct Sign;
 //! # impl Model for Sign {
 //! #     fn scores(&self, x: ArrayView2<'_, f32>) -> Array2<f32> { ndarray::concatenate![ndarray::Axis(1), -&x, x] }
 //! #     fn model_bytes(&self) -> usize { 0 }
+//! #     fn learned(&self) -> Tensors { Tensors::new() }
 //! # }
 //! # impl Classifier for Sign {
 //! #     fn fit(&self, _: &dyn Rows, _: &Labels, _: Seed, _: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
 //! #         Ok(Fitted { model: Box::new(Sign), epochs: 1, converged: true })
 //! #     }
+//! #     fn score_kind(&self) -> ScoreKind { ScoreKind::Margin }
+//! #     fn restore(&self, _: usize, _: usize, _: Tensors) -> Result<Box<dyn Model>, RestoreError> { Ok(Box::new(Sign)) }
 //! # }
 //! let data = linfa::Dataset::new(array![[-1.0f32], [2.0]], array![0usize, 1]);
 //! let model: FittedDoor = Door { classifier: Box::new(Sign), seed: Seed(0) }.fit(&data)?;

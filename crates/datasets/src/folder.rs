@@ -80,6 +80,33 @@ impl Dataset for ImageFolder {
     }
 }
 
+/// One image file as a model wants it: (height, width, channels) bytes, fitted and with as many channels as a folder of
+/// such images would have given. `channels` is 1 or 3.
+///
+/// # Errors
+/// [`LoadError`] when it cannot be read or is no image.
+pub fn read_fitted(
+    path: &Path,
+    (height, width, channels): (usize, usize, usize),
+    how: Fit,
+) -> Result<Vec<u8>, LoadError> {
+    let loaded = read_image(path, (height, width), how)?;
+    Ok(if channels == 1 { fit::luma(&loaded.rgb) } else { loaded.rgb })
+}
+
+/// The image files at a path, in the order of the bytes of their names: itself where it is a file, whatever its name;
+/// all those below it by their endings where it is a folder.
+///
+/// # Errors
+/// [`LoadError`] when it is not there, cannot be read, or is a folder without an image.
+pub fn image_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    if !std::fs::metadata(path).map_err(|e| crate::problem::io(path, e))?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let found = listing::below(path)?;
+    if found.is_empty() { Err(unusable(path, "there is no image in it")) } else { Ok(found) }
+}
+
 /// The size of all images, when they have the same and it is small.
 fn own_size(entries: &[Entry]) -> Option<(usize, usize)> {
     let measure = |entry: &Entry| decode::measure(&entry.path, &read_file(&entry.path).ok()?).ok();

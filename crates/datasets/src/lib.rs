@@ -23,5 +23,5 @@ mod problem;
 
 pub use catalogue::{CATALOGUE, Named, named};
 pub use digest::content_hash;
-pub use folder::FolderOptions;
+pub use folder::{Fit, FolderOptions, image_files, read_fitted};
 pub use source::{Source, check_table, default_root, open};

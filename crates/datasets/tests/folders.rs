@@ -4,7 +4,7 @@
 
 use bakeoff_core::{Dataset, LoadError, Splits};
 use bakeoff_datasets::folder::{Colour, Fit, FolderOptions, ImageFolder, OnError};
-use bakeoff_datasets::{Source, content_hash, open};
+use bakeoff_datasets::{Source, content_hash, image_files, open, read_fitted};
 use image::{GrayImage, Rgb, RgbImage};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -408,4 +408,44 @@ fn a_relative_folder_is_found_below_a_search_root() {
     let idx = FolderOptions { folder: samples().join("idx").display().to_string(), ..options };
     let text = open(&Source::Folder(idx), &[]).map(|_| ()).unwrap_err().to_string();
     assert!(text.ends_with("it holds IDX files, which are read as they are: `folder` is the only setting"), "{text}");
+}
+
+/// What a model is asked about is made as what it learned from.
+#[test]
+fn single_images_are_fitted_as_those_of_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for (p, part) in ["test", "train"].iter().enumerate() {
+        for (c, class) in ["cat", "dog"].iter().enumerate() {
+            let mut image = color((p * 100 + c * 30) as u8, [(9, 4), (5, 12)][c]);
+            image.put_pixel(1, 2, Rgb([255, 0, 9]));
+            save(folder.path(), &format!("{part}/{class}/a.png"), &image);
+        }
+    }
+    for (fit, colour) in [(Fit::Crop, Colour::Rgb), (Fit::Stretch, Colour::Rgb), (Fit::Crop, Colour::Grey)] {
+        let options = FolderOptions { size: Some((4, 6)), fit, colour, ..FolderOptions::default() };
+        let splits = load_with(folder.path(), options).unwrap();
+        let shape = splits.test.images().shape();
+        let files = image_files(folder.path()).unwrap();
+        assert_eq!(files.len(), 4);
+        let parts = [&splits.test, &splits.train];
+        let images = parts.into_iter().flat_map(|part| part.images().view().iter().map(<[u8]>::to_vec));
+        for (file, image) in files.iter().zip(images.collect::<Vec<_>>()) {
+            assert_eq!(read_fitted(file, shape, fit).unwrap(), image, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_stands_for_itself_and_a_folder_for_the_images_below_it() {
+    let folder = one_level();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("cat/notes.txt"), "no image").unwrap();
+    save(folder.path(), "dog/deeper/x.PNG", &color(1, (2, 2)));
+    let files = image_files(folder.path()).unwrap();
+    assert_eq!((files.len(), files.first(), files.last()), (11, Some(&at("cat/0.png")), Some(&at("dog/deeper/x.PNG"))));
+    assert_eq!(image_files(&at("cat/notes.txt")).unwrap(), [at("cat/notes.txt")]);
+    assert!(read_fitted(&at("cat/notes.txt"), (4, 4, 3), Fit::Crop).unwrap_err().to_string().contains("found text"));
+    fs::create_dir(at("empty")).unwrap();
+    assert!(image_files(&at("empty")).unwrap_err().to_string().contains("there is no image in it"));
+    assert!(image_files(&at("nowhere")).is_err());
 }

@@ -6,7 +6,7 @@
 //! hue 0. Grey images have one channel and are taken by `rgb` as such. Ignores texture, and position within a field.
 
 use crate::MOST_NUMBERS;
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -51,7 +51,19 @@ impl Recipe for ColorHistogram {
 
 impl Extractor for ColorHistogram {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let (bins, channels) = (self.bins.get(), train.channels());
+        Ok(Box::new(self.planned(train.shape())?))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        learned.finish()?;
+        Ok(Box::new(self.planned(shape)?))
+    }
+}
+
+impl ColorHistogram {
+    /// The encoder for images of this (height, width, channels): nothing is learned from them.
+    fn planned(&self, shape: (usize, usize, usize)) -> Result<Fitted, ExtractError> {
+        let (bins, channels) = (self.bins.get(), shape.2);
         if bins > 256 {
             return Err(ExtractError::refused(format!("{bins} bins of a byte; 256 are the most")));
         }
@@ -64,9 +76,7 @@ impl Extractor for ColorHistogram {
         let per_field = bins.pow(coordinates);
         let fields = self.grid.0.get().checked_mul(self.grid.1.get());
         match fields.and_then(|fields| fields.checked_mul(per_field)) {
-            Some(dim) if dim <= MOST_NUMBERS => {
-                Ok(Box::new(Fitted { recipe: self.clone(), per_field, dim, shape: train.shape() }))
-            }
+            Some(dim) if dim <= MOST_NUMBERS => Ok(Fitted { recipe: self.clone(), per_field, dim, shape }),
             _ => Err(ExtractError::refused(format!("more than {MOST_NUMBERS} numbers an image: fewer bins or fields"))),
         }
     }
@@ -80,6 +90,10 @@ struct Fitted {
 }
 
 impl Encoder for Fitted {
+    fn learned(&self) -> Tensors {
+        Tensors::new()
+    }
+
     fn dim(&self) -> usize {
         self.dim
     }

@@ -14,7 +14,7 @@ use crate::local::regions::Regions;
 use crate::local::sample::sample;
 use crate::local::{Describe, Local, Patches};
 use bakeoff_core::params::{NonNegative, Positive};
-use bakeoff_core::{Encoder, ExtractError, ImagesView, Seed};
+use bakeoff_core::{Encoder, ExtractError, ImagesView, RestoreError, Seed, Tensors};
 use bakeoff_numeric::Packed;
 use bakeoff_unsupervised::{Reduction, UnsupervisedError};
 use kernel::Scratch;
@@ -150,6 +150,27 @@ impl DictionaryEncoder {
     pub(crate) fn new(whitened: Whitened, words: Packed, activation: Activation) -> Self {
         Self { whitened, words, activation }
     }
+
+    /// The encoder of k words for images of this shape that its [`Encoder::learned`] came from.
+    pub(crate) fn restore(
+        settings: &Settings,
+        k: usize,
+        activation: Activation,
+        shape: (usize, usize, usize),
+        mut learned: Tensors,
+    ) -> Result<Self, RestoreError> {
+        let plan = plan(settings, shape)?;
+        let fields = fields(settings.grid, plan.as_ref(), k)?;
+        let matrix = learned.matrix("whitening", plan.dim(), None)?;
+        let r = matrix.ncols();
+        let offsets: Vec<f32> = learned.vector("whitening_bias", r)?;
+        let words = learned.matrix("words", r, k)?;
+        let biases: Vec<f32> = learned.vector("words_bias", k)?;
+        learned.finish()?;
+        let whitening = Packed::with_bias(matrix.view(), &offsets);
+        let words = Packed::with_bias(words.view(), &biases);
+        Ok(Self::new(Whitened { plan, shape, whitening, fields }, words, activation))
+    }
 }
 
 impl Encoder for DictionaryEncoder {
@@ -175,6 +196,15 @@ impl Encoder for DictionaryEncoder {
                 }
             }
         }
+    }
+
+    /// The matrix (d, r) that whitens and the words (r, k), each with its biases.
+    fn learned(&self) -> Tensors {
+        let put = |all: Tensors, name: &str, packed: &Packed| {
+            let (matrix, bias) = packed.unpacked();
+            all.with(name, &matrix).with_slice(format!("{name}_bias"), bias)
+        };
+        put(put(Tensors::new(), "whitening", &self.whitened.whitening), "words", &self.words)
     }
 
     fn model_bytes(&self) -> usize {

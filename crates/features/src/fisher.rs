@@ -16,7 +16,7 @@ use crate::local::prepared::{Buffers, Prepared, refused};
 use crate::local::regions::Regions;
 use crate::local::{Local, Place};
 use bakeoff_core::params::NonNegative;
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use bakeoff_numeric::matmul_add_here;
 use bakeoff_unsupervised::{Gmm, Mixture, Reduction};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -76,13 +76,7 @@ impl Extractor for Fisher {
         let n = self.sample.get();
         let (prepared, rows) =
             Prepared::fit(&self.local, &self.reduction, self.place, train, n, seed.derive("sample"))?;
-        let layout = Layout::new(prepared.places(), &regions);
-        let dim = prepared.dim();
-        let total = regions.count().saturating_mul(2 * self.components.get()).saturating_mul(dim);
-        if total > MOST_NUMBERS {
-            let reason = format!("{total} numbers an image, {MOST_NUMBERS} are the most: fewer components or regions");
-            return Err(ExtractError::refused(reason));
-        }
+        let layout = self.layout(&prepared, &regions)?;
         let gmm = Gmm { components: self.components, iterations: self.iterations, ..Gmm::default() };
         let mixture = gmm.fit(rows.view(), seed.derive("mixture")).map_err(refused)?;
         Ok(Box::new(Fitted { shape: train.shape(), prepared, layout, mixture, improved: self.improved }))
@@ -90,6 +84,36 @@ impl Extractor for Fisher {
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), mut learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        let regions = Regions::new(&self.regions)?;
+        let reduction = learned.part(REDUCTION);
+        let prepared = Prepared::restore(&self.local, &self.reduction, self.place, shape, reduction)
+            .map_err(|e| e.below(REDUCTION))?;
+        let layout = self.layout(&prepared, &regions)?;
+        let mixture = learned.part(MIXTURE);
+        learned.finish()?;
+        let mixture = Mixture::restore(self.components.get(), prepared.dim(), mixture).map_err(|e| e.below(MIXTURE))?;
+        Ok(Box::new(Fitted { shape, prepared, layout, mixture, improved: self.improved }))
+    }
+}
+
+/// Where the learned arrays of the parts stand.
+const REDUCTION: &str = "reduction";
+const MIXTURE: &str = "mixture";
+
+impl Fisher {
+    /// The layout of what an image becomes; refused when that would be too much.
+    fn layout(&self, prepared: &Prepared, regions: &Regions) -> Result<Layout, ExtractError> {
+        let components = self.components.get().saturating_mul(2);
+        let total = regions.count().saturating_mul(components).saturating_mul(prepared.dim());
+        if total > MOST_NUMBERS {
+            let reason = format!("{total} numbers an image, {MOST_NUMBERS} are the most: fewer components or regions");
+            return Err(ExtractError::refused(reason));
+        }
+        regions.check(prepared.places().len())?;
+        Ok(Layout::new(prepared.places(), regions))
     }
 }
 
@@ -238,6 +262,11 @@ impl Encoder for Fitted {
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
             self.encode_one(image, &mut buffers, row.as_slice_mut().expect("every row of out is contiguous"));
         }
+    }
+
+    fn learned(&self) -> Tensors {
+        let parts = Tensors::new().with_part(REDUCTION, self.prepared.learned());
+        parts.with_part(MIXTURE, self.mixture.learned())
     }
 
     fn model_bytes(&self) -> usize {

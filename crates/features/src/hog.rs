@@ -21,7 +21,7 @@ mod kernel;
 
 use crate::MOST_NUMBERS;
 use bakeoff_core::params::Positive;
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use kernel::Plan;
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,19 @@ impl Recipe for Hog {
 
 impl Extractor for Hog {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let (height, width, channels) = train.shape();
+        Ok(Box::new(self.planned(train.shape())?))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        learned.finish()?;
+        Ok(Box::new(self.planned(shape)?))
+    }
+}
+
+impl Hog {
+    /// The encoder for images of this (height, width, channels): nothing is learned from them.
+    fn planned(&self, shape: (usize, usize, usize)) -> Result<Fitted, ExtractError> {
+        let (height, width, channels) = shape;
         let orientations = self.orientations.get();
         if orientations > 64 {
             return Err(ExtractError::refused(format!("{orientations} bins of direction; 64 are the most")));
@@ -106,7 +118,7 @@ impl Extractor for Hog {
             let reason = format!("{} numbers an image, {MOST_NUMBERS} are the most: larger cells", plan.dim());
             return Err(ExtractError::refused(reason));
         }
-        Ok(Box::new(Fitted { plan, shape: train.shape() }))
+        Ok(Fitted { plan, shape })
     }
 }
 
@@ -116,6 +128,10 @@ struct Fitted {
 }
 
 impl Encoder for Fitted {
+    fn learned(&self) -> Tensors {
+        Tensors::new()
+    }
+
     fn dim(&self) -> usize {
         self.plan.dim()
     }

@@ -17,7 +17,7 @@
 
 use crate::dictionary::{Activation, DictionaryEncoder, Settings, Whitened};
 use bakeoff_core::params::{NonNegative, Positive};
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use bakeoff_numeric::Packed;
 use bakeoff_unsupervised::{Init, KMeans};
 use ndarray::ArrayView2;
@@ -74,9 +74,8 @@ impl Recipe for KMeansFeatures {
 
 impl Extractor for KMeansFeatures {
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let Self { k, side, step, grid, samples, iterations, init, epsilon, keep } = *self;
-        let settings = Settings { side, step, samples, epsilon, keep, grid };
-        let (whitened, patches) = Whitened::fit(&settings, k.get(), train, seed)?;
+        let Self { k, iterations, init, .. } = *self;
+        let (whitened, patches) = Whitened::fit(&self.settings(), k.get(), train, seed)?;
         let kmeans = KMeans { k, iterations, init, tolerance: NonNegative::literal(0.0), ..KMeans::default() };
         let codebook = kmeans.fit(patches.view(), seed.derive("k-means"));
         let codebook = codebook.map_err(|e| ExtractError::refused(e.to_string()))?;
@@ -85,6 +84,18 @@ impl Extractor for KMeansFeatures {
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        let k = self.k.get();
+        Ok(Box::new(DictionaryEncoder::restore(&self.settings(), k, Activation::Triangle, shape, learned)?))
+    }
+}
+
+impl KMeansFeatures {
+    fn settings(&self) -> Settings {
+        let Self { side, step, grid, samples, epsilon, keep, .. } = *self;
+        Settings { side, step, samples, epsilon, keep, grid }
     }
 }
 

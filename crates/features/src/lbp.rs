@@ -14,7 +14,7 @@
 use crate::MOST_NUMBERS;
 use crate::gradient::grey;
 use bakeoff_core::params::Positive;
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -50,8 +50,20 @@ const NEIGHBORS: usize = 8;
 
 impl Extractor for Lbp {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        if !matches!(train.channels(), 1 | 3) {
-            return Err(ExtractError::refused(format!("{} channels; lbp takes 1 or 3", train.channels())));
+        Ok(Box::new(self.planned(train.shape())?))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        learned.finish()?;
+        Ok(Box::new(self.planned(shape)?))
+    }
+}
+
+impl Lbp {
+    /// The encoder for images of this (height, width, channels): nothing is learned from them.
+    fn planned(&self, shape: (usize, usize, usize)) -> Result<Fitted, ExtractError> {
+        if !matches!(shape.2, 1 | 3) {
+            return Err(ExtractError::refused(format!("{} channels; lbp takes 1 or 3", shape.2)));
         }
         if self.radius.get() > 64.0 {
             return Err(ExtractError::refused(format!("a radius of {} pixels; 64 is the most", self.radius.get())));
@@ -59,15 +71,15 @@ impl Extractor for Lbp {
         let (bins, per_field) = bins(self.rotation_invariant);
         let fields = self.grid.0.get().checked_mul(self.grid.1.get());
         match fields.and_then(|fields| fields.checked_mul(per_field)) {
-            Some(dim) if dim <= MOST_NUMBERS => Ok(Box::new(Fitted {
+            Some(dim) if dim <= MOST_NUMBERS => Ok(Fitted {
                 grid: (self.grid.0.get(), self.grid.1.get()),
                 margin: self.radius.get().ceil() as usize + 1,
                 neighbors: std::array::from_fn(|i| Neighbor::on_circle(i, self.radius.get())),
                 bins,
                 per_field,
                 dim,
-                shape: train.shape(),
-            })),
+                shape,
+            }),
             _ => Err(ExtractError::refused(format!("more than {MOST_NUMBERS} numbers an image: fewer fields"))),
         }
     }
@@ -133,6 +145,10 @@ struct Fitted {
 }
 
 impl Encoder for Fitted {
+    fn learned(&self) -> Tensors {
+        Tensors::new()
+    }
+
     fn dim(&self) -> usize {
         self.dim
     }

@@ -3,7 +3,7 @@
 
 use crate::MOST_NUMBERS;
 use crate::local::{Describe, Local};
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,25 @@ impl Recipe for LocalDescriptors {
 
 impl Extractor for LocalDescriptors {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let plan = self.local.plan(train.shape())?;
+        Ok(Box::new(self.planned(train.shape())?))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        learned.finish()?;
+        Ok(Box::new(self.planned(shape)?))
+    }
+}
+
+impl LocalDescriptors {
+    /// The encoder for images of this (height, width, channels): nothing is learned from them.
+    fn planned(&self, shape: (usize, usize, usize)) -> Result<Fitted, ExtractError> {
+        let plan = self.local.plan(shape)?;
         let dim = plan.places().len() * plan.dim();
         if dim > MOST_NUMBERS {
             let reason = format!("{dim} numbers an image, {MOST_NUMBERS} are the most: a larger step");
             return Err(ExtractError::refused(reason));
         }
-        Ok(Box::new(Fitted { plan, dim, shape: train.shape() }))
+        Ok(Fitted { plan, dim, shape })
     }
 }
 
@@ -40,6 +52,10 @@ struct Fitted {
 }
 
 impl Encoder for Fitted {
+    fn learned(&self) -> Tensors {
+        Tensors::new()
+    }
+
     fn dim(&self) -> usize {
         self.dim
     }

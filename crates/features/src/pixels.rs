@@ -1,6 +1,6 @@
 //! Raw pixels: d = height · width · channels numbers from 0 to 1, the training images' mean taken off on request.
 
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Operation, Recipe, RestoreError, Seed, Tensors};
 use ndarray::{Array1, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,16 @@ impl Recipe for Pixels {
 
 impl Extractor for Pixels {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let mean = if self.mean_removed { mean_image(train) } else { Array1::zeros(train.stride()) };
-        Ok(Box::new(Fitted { mean, learned: self.mean_removed, shape: train.shape() }))
+        let mean = self.mean_removed.then(|| mean_image(train));
+        Ok(Box::new(Fitted { mean, shape: train.shape() }))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), mut learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        let fitted = |mean| Fitted { mean, shape };
+        let d = fitted(None).dim();
+        let mean = if self.mean_removed { Some(learned.array("mean", d)?) } else { None };
+        learned.finish()?;
+        Ok(Box::new(fitted(mean)))
     }
 }
 
@@ -36,27 +44,37 @@ fn mean_image(images: ImagesView<'_>) -> Array1<f32> {
 }
 
 struct Fitted {
-    mean: Array1<f32>,
-    learned: bool,
+    /// The mean image (d), where it is taken off.
+    mean: Option<Array1<f32>>,
     shape: (usize, usize, usize),
 }
 
 impl Encoder for Fitted {
     fn dim(&self) -> usize {
-        self.mean.len()
+        self.shape.0 * self.shape.1 * self.shape.2
     }
 
     fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
         assert_eq!(images.shape(), self.shape, "images of the fitted size");
         assert_eq!(out.dim(), (images.len(), self.dim()), "one row of d numbers an image");
         for (image, mut row) in images.iter().zip(out.outer_iter_mut()) {
-            let pairs = image.iter().zip(&self.mean);
-            row.iter_mut().zip(pairs).for_each(|(value, (&byte, mean))| *value = f32::from(byte) / 255.0 - mean);
+            row.iter_mut().zip(image).for_each(|(value, &byte)| *value = f32::from(byte) / 255.0);
+            if let Some(mean) = &self.mean {
+                row -= mean;
+            }
         }
     }
 
     fn model_bytes(&self) -> usize {
-        if self.learned { self.mean.len() * size_of::<f32>() } else { 0 }
+        self.mean.as_ref().map_or(0, |mean| mean.len() * size_of::<f32>())
+    }
+
+    fn learned(&self) -> Tensors {
+        self.mean.as_ref().map_or_else(Tensors::new, |mean| Tensors::new().with("mean", mean))
+    }
+
+    fn operations(&self) -> Option<Vec<Operation>> {
+        Some(std::iter::once(Operation::Divide(255.0)).chain(self.mean.clone().map(Operation::Subtract)).collect())
     }
 }
 

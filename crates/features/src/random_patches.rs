@@ -7,7 +7,7 @@
 
 use crate::dictionary::{Activation, DictionaryEncoder, Settings, Whitened};
 use bakeoff_core::params::{NonNegative, Positive};
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use bakeoff_numeric::Packed;
 use ndarray::{Array2, Axis};
 use rand::seq::index;
@@ -60,9 +60,8 @@ impl Recipe for RandomPatches {
 
 impl Extractor for RandomPatches {
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
-        let Self { k, side, step, grid, threshold, samples, epsilon, keep } = *self;
-        let settings = Settings { side, step, samples, epsilon, keep, grid };
-        let (whitened, patches) = Whitened::fit(&settings, k.get(), train, seed)?;
+        let Self { k, threshold, .. } = *self;
+        let (whitened, patches) = Whitened::fit(&self.settings(), k.get(), train, seed)?;
         let chosen = index::sample(&mut seed.derive("words").rng(), patches.nrows(), k.get()).into_vec();
         let words = unit_rows(patches.select(Axis(0), &chosen));
         let biases = vec![-threshold.get() as f32; k.get()];
@@ -72,6 +71,18 @@ impl Extractor for RandomPatches {
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        let k = self.k.get();
+        Ok(Box::new(DictionaryEncoder::restore(&self.settings(), k, Activation::Rectifier, shape, learned)?))
+    }
+}
+
+impl RandomPatches {
+    fn settings(&self) -> Settings {
+        let Self { side, step, grid, samples, epsilon, keep, .. } = *self;
+        Settings { side, step, samples, epsilon, keep, grid }
     }
 }
 

@@ -20,7 +20,8 @@ use crate::local::prepared::{Buffers, Prepared, refused};
 use crate::local::regions::Regions;
 use crate::local::{Local, Sift};
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Seed};
+use bakeoff_core::tensors::check_values;
+use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, RestoreError, Seed, Tensors};
 use bakeoff_numeric::packed::Packed;
 use bakeoff_unsupervised::{Codebook, KMeans, Reduction};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
@@ -108,11 +109,7 @@ impl Recipe for VisualWords {
 impl Extractor for VisualWords {
     fn fit(&self, train: ImagesView<'_>, seed: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
         let regions = Regions::new(&self.regions)?;
-        let dim = regions.count().saturating_mul(self.codebook.k.get());
-        if dim > MOST_NUMBERS {
-            let reason = format!("{dim} numbers an image, {MOST_NUMBERS} are the most: fewer words or regions");
-            return Err(ExtractError::refused(reason));
-        }
+        self.dim(&regions)?;
         let (prepared, sample) = Prepared::fit(
             &self.local,
             &self.reduction,
@@ -123,19 +120,53 @@ impl Extractor for VisualWords {
         )?;
         let codebook = self.codebook.fit(sample.view(), seed.derive("words")).map_err(refused)?;
         let apart = codebook.inertia(sample.view()) / sample.nrows().max(1) as f64;
-        let of_place = prepared.places().iter().map(|place| regions.of(place).collect()).collect();
-        Ok(Box::new(Fitted {
-            recipe: self.clone(),
-            words: Words::new(codebook, self.softness.get() * apart),
-            prepared,
-            of_place,
-            dim,
-            shape: train.shape(),
-        }))
+        let words = Words::new(codebook, sharpness(self.softness.get() * apart));
+        Ok(Box::new(self.assembled(&regions, prepared, words, train.shape())?))
+    }
+
+    fn restore(&self, shape: (usize, usize, usize), mut learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        let regions = Regions::new(&self.regions)?;
+        self.dim(&regions)?;
+        let reduction = learned.part(REDUCTION);
+        let prepared = Prepared::restore(&self.local, &self.reduction, self.place, shape, reduction)
+            .map_err(|e| e.below(REDUCTION))?;
+        let centers = learned.matrix("words", self.codebook.k.get(), prepared.dim())?;
+        let sharpness: f32 = learned.scalar("sharpness")?;
+        learned.finish()?;
+        check_values("sharpness", &[sharpness], "a number above 0", |v| v > 0.0)?;
+        let codebook = Codebook::with_settings(&self.codebook, centers).map_err(refused)?;
+        Ok(Box::new(self.assembled(&regions, prepared, Words::new(codebook, sharpness), shape)?))
     }
 
     fn is_deterministic(&self) -> bool {
         false
+    }
+}
+
+/// Where the learned arrays of the reduction stand.
+const REDUCTION: &str = "reduction";
+
+impl VisualWords {
+    /// d; refused when that would be too much.
+    fn dim(&self, regions: &Regions) -> Result<usize, ExtractError> {
+        let dim = regions.count().saturating_mul(self.codebook.k.get());
+        if dim > MOST_NUMBERS {
+            let reason = format!("{dim} numbers an image, {MOST_NUMBERS} are the most: fewer words or regions");
+            return Err(ExtractError::refused(reason));
+        }
+        Ok(dim)
+    }
+
+    fn assembled(
+        &self,
+        regions: &Regions,
+        prepared: Prepared,
+        words: Words,
+        shape: (usize, usize, usize),
+    ) -> Result<Fitted, ExtractError> {
+        regions.check(prepared.places().len())?;
+        let of_place = prepared.places().iter().map(|place| regions.of(place).collect()).collect();
+        Ok(Fitted { recipe: self.clone(), words, prepared, of_place, dim: self.dim(regions)?, shape })
     }
 }
 
@@ -149,14 +180,17 @@ struct Words {
 }
 
 impl Words {
-    fn new(codebook: Codebook, variance: f64) -> Self {
+    fn new(codebook: Codebook, sharpness: f32) -> Self {
         let bias = |c: ndarray::ArrayView1<'_, f32>| -0.5 * c.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32;
         let biases: Vec<f32> = codebook.centers().outer_iter().map(bias).collect();
         let packed = Packed::with_bias(codebook.centers().t(), &biases);
-        // Without any spread every descriptor lies on its word, and the others get nothing.
-        let sharpness = if variance > 0.0 { (0.5 / variance).min(f64::from(f32::MAX)) as f32 } else { f32::MAX };
         Self { codebook, packed, sharpness }
     }
+}
+
+/// 1 / 2σ² of a variance σ². Without any spread every descriptor lies on its word, and the others get nothing.
+fn sharpness(variance: f64) -> f32 {
+    if variance > 0.0 { (0.5 / variance).min(f64::from(f32::MAX)) as f32 } else { f32::MAX }
 }
 
 struct Fitted {
@@ -195,6 +229,13 @@ impl Encoder for Fitted {
             self.add_up(image, &mut room, row);
             normalise(row, self.recipe.norm);
         }
+    }
+
+    fn learned(&self) -> Tensors {
+        Tensors::new()
+            .with_part(REDUCTION, self.prepared.learned())
+            .with("words", &self.words.codebook.centers())
+            .with_slice("sharpness", &[self.words.sharpness])
     }
 
     fn model_bytes(&self) -> usize {

@@ -4,6 +4,8 @@
 
 #[path = "../../core/tests/suite/settings.rs"]
 mod settings;
+#[path = "../../core/tests/suite/stored.rs"]
+mod stored;
 
 use bakeoff_core::{Concatenated, Encoder, ExtractError, Extractor, Images, Seed, encode};
 use bakeoff_features::CATALOGUE;
@@ -197,6 +199,49 @@ fn a_second_fit_equals_a_fresh_one_and_the_seed_is_as_told() {
         let _ = fitted(&case, &others);
         assert_eq!(first, fresh(1), "{}", case.name);
         assert_eq!(first == fresh(2), case.extractor.is_deterministic(), "{}", case.name);
+    }
+}
+
+/// Rows of other images than those that were learned from, one by one and all together.
+#[test]
+fn what_was_learned_is_restored_to_the_bit() {
+    for channels in [1, 3] {
+        let (images, others) = (speckled(30, (21, 18), channels), speckled(9, (21, 18), channels));
+        for (case, encoder) in encoders(&images) {
+            let restored = case.extractor.restore(images.shape(), encoder.learned());
+            let restored = restored.unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            let rows = |encoder: &dyn Encoder| bits(&encode(encoder, others.view()));
+            assert_eq!(rows(&*restored), rows(&*encoder), "{}", case.name);
+            assert_eq!(restored.learned(), encoder.learned(), "{}", case.name);
+            assert_eq!(restored.learned().is_empty(), encoder.model_bytes() == 0, "{}", case.name);
+            assert_eq!(restored.operations(), encoder.operations(), "{}", case.name);
+        }
+        let all = Concatenated(cases().into_iter().map(|case| case.extractor).collect());
+        let Ok(encoder) = all.fit(images.view(), Seed(1)) else { continue };
+        let restored = all.restore(images.shape(), encoder.learned()).unwrap();
+        assert!(bits(&encode(&*restored, others.view())) == bits(&encode(&*encoder, others.view())));
+        let error = all.restore(images.shape(), encoder.learned().with_slice("99.w", &[1.0f32]));
+        assert!(error.is_err_and(|e| e.to_string().contains("99.w")));
+    }
+}
+
+#[test]
+fn damaged_arrays_are_refused() {
+    let images = speckled(30, (21, 18), 3);
+    for (case, encoder) in encoders(&images) {
+        let learned = encoder.learned();
+        for (what, tensors) in stored::damaged(&learned) {
+            assert!(case.extractor.restore(images.shape(), tensors).is_err(), "{} takes {what}", case.name);
+        }
+        // What depends on the number of pixels or channels cannot be that of other images; no size may panic.
+        for size in SIZES {
+            for channels in 1..=4 {
+                if let Ok(other) = case.extractor.restore((size.0, size.1, channels), learned.clone()) {
+                    let rows = encode(&*other, speckled(2, size, channels).view());
+                    assert_eq!(rows.dim(), (2, other.dim()), "{} {size:?} {channels}", case.name);
+                }
+            }
+        }
     }
 }
 

@@ -15,7 +15,9 @@
 use crate::machine::LinearModel;
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{NonNegative, Positive};
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, OnEpoch, Recipe, Rows, Seed};
+use bakeoff_core::{
+    Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, RestoreError, Rows, ScoreKind, Seed, Tensors,
+};
 use bakeoff_numeric::optim::{penalty, shuffle};
 use bakeoff_numeric::{Loss, matmul_add_here, matmul_here};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -90,6 +92,14 @@ impl Classifier for OneVsAll {
             }
         }
         Ok(Fitted { model: Box::new(descent.into_model()), epochs: of, converged: true })
+    }
+
+    fn score_kind(&self) -> ScoreKind {
+        ScoreKind::Margin
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        Ok(Box::new(LinearModel::restore(d, n_classes, learned)?))
     }
 }
 

@@ -4,7 +4,9 @@ use crate::objective::{Objective, Source};
 use crate::precondition::Preconditioner;
 use bakeoff_core::classifier::check_rows;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Epoch, FitError, Fitted, Labels, Model, OnEpoch, Rows, Seed};
+use bakeoff_core::{
+    Epoch, FitError, Fitted, Labels, Model, OnEpoch, Operation, RestoreError, Rows, ScoreKind, Seed, Tensors,
+};
 use bakeoff_numeric::optim::shuffle;
 use bakeoff_numeric::{Lbfgs, Loss, Schedule, Sgd, matmul_here, score_rows};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -58,6 +60,11 @@ impl Training {
         epochs: count(20),
         schedule: Schedule::Cosine,
     };
+
+    /// What the scores are: only those that softmax trained stand for probabilities.
+    pub(crate) fn score_kind(&self) -> ScoreKind {
+        if self.loss == Loss::Softmax { ScoreKind::Logit } else { ScoreKind::Margin }
+    }
 
     fn is_smooth(&self) -> bool {
         self.loss.is_smooth() && self.l1.get() == 0.0
@@ -220,6 +227,26 @@ impl Model for LinearModel {
 
     fn model_bytes(&self) -> usize {
         (self.w.len() + self.b.len()) * size_of::<f32>()
+    }
+
+    fn learned(&self) -> Tensors {
+        Tensors::new().with("w", &self.w).with("b", &self.b)
+    }
+
+    fn operations(&self) -> Option<Vec<Operation>> {
+        Some(vec![Operation::Affine { w: self.w.clone(), b: self.b.clone() }])
+    }
+}
+
+impl LinearModel {
+    /// The model for rows of `d` columns and k classes that [`Model::learned`] came from.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the arrays are not w (k, d) and b (k) alone, all finite.
+    pub fn restore(d: usize, k: usize, mut learned: Tensors) -> Result<Self, RestoreError> {
+        let model = Self { w: learned.matrix("w", k, d)?, b: learned.array("b", k)? };
+        learned.finish()?;
+        Ok(model)
     }
 }
 

@@ -4,9 +4,11 @@
 //!
 //! The mean over rows, no factor ½ before λ₂, the bias free of penalty. liblinear's and scikit-learn's C is 1 / (2 λ₂ n).
 
-use crate::machine::{Solver, Training};
+use crate::machine::{LinearModel, Solver, Training};
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_core::{Classifier, FitError, Fitted, Labels, OnEpoch, Recipe, Rows, Seed};
+use bakeoff_core::{
+    Classifier, FitError, Fitted, Labels, Model, OnEpoch, Recipe, RestoreError, Rows, ScoreKind, Seed, Tensors,
+};
 use bakeoff_numeric::{Loss, Schedule};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -89,5 +91,13 @@ impl Classifier for Softmax {
 
     fn is_deterministic(&self) -> bool {
         self.training().is_deterministic()
+    }
+
+    fn score_kind(&self) -> ScoreKind {
+        self.training().score_kind()
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        Ok(Box::new(LinearModel::restore(d, n_classes, learned)?))
     }
 }

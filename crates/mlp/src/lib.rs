@@ -13,8 +13,7 @@
 //! norm, which must be known before the first step, are gradients written down.
 //!
 //! `perf record` of steps at 784-1024-10 and 3072-1024-1024-10 (batch 128, SGD with momentum and L2, one thread, AVX-512 of
-//! a Zen 4 core), in equal times (taken
-//! before L1's comparisons left the usual update):
+//! a Zen 4 core), in equal times:
 //!
 //! | part | share |
 //! |---|---|
@@ -39,6 +38,7 @@ mod scorer;
 mod settings;
 mod stage;
 mod state;
+mod stored;
 mod train;
 pub mod trainer;
 mod unit;

@@ -2,7 +2,8 @@
 
 use crate::activation::Activation;
 use crate::network::{Affine, LayerNorm, Network, Stage};
-use bakeoff_core::Model;
+use crate::stored;
+use bakeoff_core::{Model, Operation, Tensors};
 use bakeoff_numeric::{Packed, score_rows};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
@@ -99,6 +100,14 @@ impl Model for Scorer {
 
     fn model_bytes(&self) -> usize {
         self.network.stages.iter().map(Stage::n_numbers).sum::<usize>() * size_of::<f32>()
+    }
+
+    fn learned(&self) -> Tensors {
+        stored::learned(&self.network)
+    }
+
+    fn operations(&self) -> Option<Vec<Operation>> {
+        Some(stored::operations(&self.network))
     }
 }
 

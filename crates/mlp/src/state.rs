@@ -7,7 +7,6 @@ use crate::settings::Mlp;
 use bakeoff_core::{FitError, Labels, Rows, Seed};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// The format's name and number; a state of another one is refused.
 const FORMAT: &str = "bakeoff mlp training state 1";
@@ -108,8 +107,8 @@ impl State {
             let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).expect("four bytes a number");
             (name.as_str(), view)
         });
-        let metadata = HashMap::from([(KEY.to_owned(), head)]);
-        safetensors::serialize(views, Some(metadata)).expect("views of vectors are valid")
+        safetensors::serialize(views, Some([(KEY.to_owned(), head)].into_iter().collect()))
+            .expect("views of vectors are valid")
     }
 
     /// Reads a state of the training with this identity, whose arrays have these names and lengths and whose best network,

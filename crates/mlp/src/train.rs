@@ -4,11 +4,15 @@ use crate::budget::Budget;
 use crate::mixup;
 use crate::network::Network;
 use crate::scorer::Scorer;
-use crate::settings::Mlp;
+use crate::settings::{Mlp, MlpLoss};
 use crate::state::{Best, Identity, State};
+use crate::stored;
 use crate::trainer::{Targets, Trainer};
 use bakeoff_core::classifier::check_rows;
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Rows, Seed, argmax_rows};
+use bakeoff_core::{
+    Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, RestoreError, Rows, ScoreKind, Seed, Tensors,
+    argmax_rows,
+};
 use bakeoff_numeric::Loss;
 use bakeoff_numeric::optim::shuffled;
 use ndarray::{Array2, s};
@@ -33,6 +37,19 @@ impl Classifier for Mlp {
         let mut training = Training::new(self, x, y, seed)?;
         training.restore(state)?;
         training.run(on_epoch)
+    }
+
+    fn score_kind(&self) -> ScoreKind {
+        match self.loss {
+            MlpLoss::Softmax => ScoreKind::Logit,
+            MlpLoss::Svm | MlpLoss::Squared => ScoreKind::Margin,
+        }
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        // How many rows a step has says nothing of the model.
+        let shape = self.shape(d, n_classes, 1).map_err(|e| RestoreError::refused(e.to_string()))?;
+        Ok(Box::new(Scorer::new(stored::restore(&shape, learned)?)))
     }
 }
 

@@ -6,6 +6,8 @@
 mod classifiers;
 #[path = "../../core/tests/suite/settings.rs"]
 mod settings;
+#[path = "../../core/tests/suite/stored.rs"]
+mod stored;
 
 use bakeoff_core::{FitError, Seed};
 use bakeoff_mlp::CATALOGUE;
@@ -82,6 +84,16 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn the_layout_of_training_rows_does_not_matter() {
     classifiers::the_layout_of_training_rows_does_not_matter(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn what_was_learned_is_restored_to_the_bit() {
+    classifiers::what_was_learned_is_restored_to_the_bit(&cases(CATALOGUE, VARIANTS));
+}
+
+#[test]
+fn damaged_arrays_are_refused() {
+    classifiers::damaged_arrays_are_refused(&cases(CATALOGUE, VARIANTS));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bakeoff_core::rows::Streamed;
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Rows, Seed, argmax_rows};
+use bakeoff_core::{
+    Classifier, Epoch, FitError, Fitted, Labels, Model, RestoreError, Rows, ScoreKind, Seed, Tensors, argmax_rows,
+};
 use bakeoff_mlp::{Activation, Blocks, CATALOGUE, Initialisation, Mlp, Network, Shape, Targets, Trainer};
 use bakeoff_numeric::gradcheck::worst_relative_error;
 use bakeoff_numeric::{Loss, Optimiser, Rule};
@@ -209,6 +211,12 @@ fn a_classifier_without_states_refuses_to_go_on() {
             _: &mut bakeoff_core::OnEpoch<'_>,
         ) -> Result<Fitted, FitError> {
             Err(FitError::refused("not asked"))
+        }
+        fn score_kind(&self) -> ScoreKind {
+            ScoreKind::Margin
+        }
+        fn restore(&self, _: usize, _: usize, _: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+            Err(RestoreError::refused("not asked"))
         }
     }
     let (x, y) = data(6, 2);

@@ -5,7 +5,10 @@
 
 use crate::search::Index;
 use bakeoff_core::classifier::check_rows;
-use bakeoff_core::{Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, Rows, Seed};
+use bakeoff_core::tensors::check_values;
+use bakeoff_core::{
+    Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, RestoreError, Rows, ScoreKind, Seed, Tensors,
+};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -64,6 +67,24 @@ impl Classifier for Knn {
     fn is_deterministic(&self) -> bool {
         true
     }
+
+    fn score_kind(&self) -> ScoreKind {
+        ScoreKind::Vote
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, mut learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        let rows = learned.matrix("rows", None, d)?;
+        let ids: Vec<u32> = learned.vector("labels", rows.nrows())?;
+        learned.finish()?;
+        check_values("labels", &ids, &format!("a class id below {n_classes}"), |id| (id as usize) < n_classes)?;
+        let labels = Labels::new(ids.into_iter().map(|id| id as usize).collect(), n_classes);
+        let labels = labels.map_err(|e| RestoreError::refused(e.to_string()))?;
+        let k = self.k.get();
+        if k > rows.nrows() {
+            return Err(RestoreError::refused(format!("{k} neighbours of {} rows", rows.nrows())));
+        }
+        Ok(Box::new(Votes { index: Index::new(rows, self.distance), labels, k }))
+    }
 }
 
 struct Votes {
@@ -85,6 +106,12 @@ impl Model for Votes {
 
     fn model_bytes(&self) -> usize {
         self.index.bytes() + self.labels.len() * size_of::<u32>()
+    }
+
+    /// The training rows and their class ids; norms are computed again.
+    fn learned(&self) -> Tensors {
+        let ids = self.labels.ids().mapv(|id| id as u32);
+        Tensors::new().with("rows", &self.index.rows()).with("labels", &ids)
     }
 }
 

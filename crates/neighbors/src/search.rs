@@ -39,6 +39,11 @@ impl Index {
         Self { rows, distance, squares, greatest_norm }
     }
 
+    /// The training rows (n, d).
+    pub fn rows(&self) -> ArrayView2<'_, f32> {
+        self.rows.view()
+    }
+
     /// Bytes of the rows and their norms.
     pub fn bytes(&self) -> usize {
         (self.rows.len() + self.squares.len()) * size_of::<f32>()

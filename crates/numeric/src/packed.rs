@@ -10,7 +10,7 @@
 //!
 //! For p up to a few hundred: a panel (p · 128 bytes) should stay in the first level cache.
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -72,6 +72,14 @@ impl Packed {
         let mut bias = bias.to_vec();
         bias.resize(panels * width, f32::NEG_INFINITY);
         Self { p, n, width, start, data, bias }
+    }
+
+    /// The matrix (p, n) that was packed, and the biases (n): packing them again gives the same.
+    pub fn unpacked(&self) -> (Array2<f32>, &[f32]) {
+        let place = |(k, j): (usize, usize)| {
+            self.start + (j / self.width) * self.p * self.width + k * self.width + j % self.width
+        };
+        (Array2::from_shape_fn((self.p, self.n), |at| self.data[place(at)]), &self.bias[..self.n])
     }
 
     /// p, the length of a row.
@@ -374,7 +382,7 @@ fn greatest_lane<S: Simd>(values: S::f32s, vectors: S::u32s) -> (u32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, s};
+    use ndarray::s;
 
     fn counting(m: usize, n: usize, salt: usize) -> Array2<f32> {
         Array2::from_shape_fn((m, n), |(i, j)| ((i * 7 + j * 13 + salt) % 11) as f32 - 5.0)

@@ -1,5 +1,6 @@
 //! Scaling of feature columns, fitted on training rows alone.
 
+use bakeoff_core::{Operation, RestoreError, Tensors};
 use ndarray::{Array1, ArrayView2, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,37 @@ impl Scaler {
         });
     }
 
+    /// What was learned: `mean` and `inverse`, one number a column each; nothing for [`Scaling::None`].
+    pub fn learned(&self) -> Tensors {
+        match self.scaling {
+            Scaling::None => Tensors::new(),
+            _ => Tensors::new().with("mean", &self.mean).with("inverse", &self.inverse),
+        }
+    }
+
+    /// The scaler of rows of `d` columns that [`Scaler::learned`] came from.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the arrays are not those of such a scaler.
+    pub fn restore(scaling: Scaling, d: usize, mut learned: Tensors) -> Result<Self, RestoreError> {
+        let none = || Array1::zeros(0);
+        let (mean, inverse) = match scaling {
+            Scaling::None => (none(), none()),
+            _ => (learned.array("mean", d)?, learned.array("inverse", d)?),
+        };
+        learned.finish()?;
+        Ok(Self { mean, inverse, scaling })
+    }
+
+    /// The steps that scale a row.
+    pub fn operations(&self) -> Vec<Operation> {
+        match self.scaling {
+            Scaling::None => Vec::new(),
+            Scaling::Center => vec![Operation::Subtract(self.mean.clone())],
+            _ => vec![Operation::Subtract(self.mean.clone()), Operation::Multiply(self.inverse.clone())],
+        }
+    }
+
     /// Bytes of what was learned.
     pub fn model_bytes(&self) -> usize {
         (self.mean.len() + self.inverse.len()) * size_of::<f32>()
@@ -114,6 +146,18 @@ mod tests {
         Scaler::fit(Scaling::Global, x.view()).apply(x.view_mut());
         let s = 5.0f32.sqrt();
         assert!((&x - &array![[-1.0 / s, -3.0 / s], [1.0 / s, 3.0 / s]]).iter().all(|d| d.abs() < 1e-6), "{x}");
+    }
+
+    #[test]
+    fn a_restored_scaler_is_the_same_and_others_are_refused() {
+        let x = Array2::from_shape_fn((9, 3), |(i, j)| (i * 7 % 5 + j * j) as f32);
+        for scaling in [Scaling::None, Scaling::Center, Scaling::Global, Scaling::Standard] {
+            let scaler = Scaler::fit(scaling, x.view());
+            assert_eq!(Scaler::restore(scaling, 3, scaler.learned()).unwrap(), scaler);
+            assert_eq!(Scaler::restore(scaling, 4, scaler.learned()).is_err(), scaling != Scaling::None);
+        }
+        let learned = Scaler::fit(Scaling::Center, x.view()).learned();
+        assert!(Scaler::restore(Scaling::None, 3, learned).is_err(), "means that nobody asked for");
     }
 
     #[test]

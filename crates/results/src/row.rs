@@ -158,6 +158,15 @@ pub struct Measured {
     pub notes: Vec<String>,
 }
 
+impl Measured {
+    /// The share of predicted ids that equal their label; `None` when there is no image or not a label for each.
+    pub fn accuracy(&self, labels: &[usize]) -> Option<f64> {
+        let n = self.predicted.len();
+        let right = self.predicted.iter().zip(labels).filter(|(id, label)| id == label).count();
+        (n > 0 && n == labels.len()).then(|| right as f64 / n as f64)
+    }
+}
+
 /// A point of a training curve.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochLoss {

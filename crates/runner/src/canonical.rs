@@ -17,6 +17,28 @@ pub(crate) fn json(value: &toml::Value) -> Value {
     }
 }
 
+/// A JSON value as TOML.
+///
+/// # Errors
+/// A sentence when it is null or a number that no 64 bits of TOML hold.
+pub(crate) fn toml(value: &Value) -> Result<toml::Value, String> {
+    Ok(match value {
+        Value::Null => return Err("expected a value, found null".to_owned()),
+        Value::Bool(flag) => toml::Value::Boolean(*flag),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => toml::Value::Integer(number),
+            (None, Some(float)) if number.is_f64() => toml::Value::Float(float),
+            _ => return Err(format!("expected a number of 64 bits, found {number}")),
+        },
+        Value::String(text) => toml::Value::String(text.clone()),
+        Value::Array(values) => toml::Value::Array(values.iter().map(toml).collect::<Result<_, _>>()?),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| Ok((key.clone(), toml(value)?)));
+            toml::Value::Table(entries.collect::<Result<_, String>>()?)
+        }
+    })
+}
+
 /// The text of a value: the same for equal values, whatever the order of their keys.
 pub(crate) fn text(value: &Value) -> String {
     match value {

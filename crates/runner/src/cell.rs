@@ -7,6 +7,7 @@ use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
 use crate::plan::PlannedCell;
 use crate::run::Bench;
+use crate::stored::StoredPipeline;
 use crate::tuning::{Tuned, tune};
 use bakeoff_core::Seed;
 use bakeoff_results::{Measured, Outcome, Seconds};
@@ -20,12 +21,12 @@ pub(crate) fn outcome(
     experiment: &Experiment,
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
-) -> Option<Outcome> {
+) -> Option<(Outcome, Option<StoredPipeline>)> {
     // A panic is a bug of one pipeline. The observer only counts, and everything else is made anew for each cell, so
     // nothing half-done is seen afterwards.
     let walked = catch_unwind(AssertUnwindSafe(|| walk(planned, experiment, bench, observer)));
-    Some(match walked {
-        Ok(Ok(measured)) => Outcome::Done(Box::new(measured)),
+    let outcome = match walked {
+        Ok(Ok((measured, stored))) => return Some((Outcome::Done(Box::new(measured)), stored)),
         Ok(Err(Stopped::Interrupted)) => return None,
         Ok(Err(Stopped::Refused(reason))) => Outcome::Refused { reason },
         Ok(Err(Stopped::Failed(error))) => Outcome::Failed { error },
@@ -33,7 +34,8 @@ pub(crate) fn outcome(
         Err(payload) => {
             Outcome::Failed { error: format!("it panicked, which is a bug of bakeoff: {}", said(&*payload)) }
         }
-    })
+    };
+    Some((outcome, None))
 }
 
 fn said(payload: &(dyn Any + Send)) -> String {
@@ -47,7 +49,7 @@ fn walk(
     experiment: &Experiment,
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
-) -> Result<Measured, Stopped> {
+) -> Result<(Measured, Option<StoredPipeline>), Stopped> {
     let (clock, cpu_before) = (Stopwatch::start(), bench.machine.cpu());
     bench.machine.reset_peak();
     let makers = Makers { catalogues: bench.catalogues, memory: bench.machine.memory_bytes() };
@@ -68,7 +70,30 @@ fn walk(
     let cpu = Seconds((bench.machine.cpu().0 - cpu_before.0).max(0.0));
     let ends =
         Ends { total: clock.elapsed(), cpu, threads: bench.machine.threads(), peak: bench.machine.peak_rss_mb() };
-    Ok(measured(planned, &training, tuned, fitted, predicted, spent, ends))
+    let (stored, note) = stored(planned, &tuned, &fitted, &training, bench);
+    let mut measured = measured(planned, &training, tuned, fitted, predicted, spent, ends);
+    measured.notes.extend(note);
+    Ok((measured, stored))
+}
+
+/// The pipeline to be kept, of the one cell of a pipeline that stands for all; or why it is not.
+fn stored(
+    planned: &PlannedCell,
+    tuned: &Tuned,
+    fitted: &FittedPipeline,
+    training: &Training<'_>,
+    bench: &Bench<'_>,
+) -> (Option<StoredPipeline>, Option<String>) {
+    let (bytes, most) = (fitted.model_bytes(), bench.most_model_bytes);
+    if !planned.is_stored || most == 0 {
+        return (None, None);
+    }
+    if bytes > most {
+        let megabytes = |bytes: usize| bytes as f64 / 1e6;
+        let (bytes, most) = (megabytes(bytes), megabytes(most));
+        return (None, Some(format!("the model of {bytes:.0} MB was not stored: the limit is {most:.0} MB")));
+    }
+    (Some(StoredPipeline::of(&tuned.settings, fitted, training.len(), bench.catalogues)), None)
 }
 
 /// Figures of the cell as a whole.

@@ -38,11 +38,20 @@ impl Extractor for Grey {
     fn fit(&self, train: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
         Ok(Box::new(GreyEncoder(train.stride(), self.factor.get() as f32)))
     }
+
+    fn restore(&self, shape: (usize, usize, usize), learned: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        learned.finish()?;
+        Ok(Box::new(GreyEncoder(shape.0 * shape.1 * shape.2, self.factor.get() as f32)))
+    }
 }
 
 impl Encoder for GreyEncoder {
     fn dim(&self) -> usize {
         self.0
+    }
+
+    fn learned(&self) -> Tensors {
+        Tensors::new()
     }
 
     fn encode_into(&self, images: ImagesView<'_>, mut out: ArrayViewMut2<'_, f32>) {
@@ -68,6 +77,10 @@ impl Recipe for Immense {
 impl Extractor for Immense {
     fn fit(&self, _: ImagesView<'_>, _: Seed) -> Result<Box<dyn Encoder>, ExtractError> {
         Ok(Box::new(GreyEncoder(usize::MAX / 2, 1.0)))
+    }
+
+    fn restore(&self, _: (usize, usize, usize), _: Tensors) -> Result<Box<dyn Encoder>, RestoreError> {
+        Err(RestoreError::refused("too much"))
     }
 }
 
@@ -140,6 +153,16 @@ impl Classifier for Centroid {
     fn learns_augmented(&self) -> bool {
         self.wrong != Wrong::Refuse
     }
+
+    fn score_kind(&self) -> ScoreKind {
+        ScoreKind::Logit
+    }
+
+    fn restore(&self, d: usize, n_classes: usize, mut learned: Tensors) -> Result<Box<dyn Model>, RestoreError> {
+        let means = learned.matrix("means", n_classes, d)?;
+        learned.finish()?;
+        Ok(Box::new(Means(means, self.wrong == Wrong::Nan)))
+    }
 }
 
 impl Model for Means {
@@ -151,6 +174,10 @@ impl Model for Means {
 
     fn model_bytes(&self) -> usize {
         self.0.len() * size_of::<f32>()
+    }
+
+    fn learned(&self) -> Tensors {
+        Tensors::new().with("means", &self.0)
     }
 }
 

@@ -106,14 +106,14 @@ pub(crate) fn learn(
 }
 
 /// A branch that has learned.
-struct FittedBranch {
-    maker: RowMaker,
-    model: Box<dyn Model>,
+pub(crate) struct FittedBranch {
+    pub(crate) maker: RowMaker,
+    pub(crate) model: Box<dyn Model>,
 }
 
 /// A pipeline that has learned and is ready to score.
 pub(crate) struct FittedPipeline {
-    branches: Vec<FittedBranch>,
+    pub(crate) branches: Vec<FittedBranch>,
     /// Of all branches.
     pub(crate) epochs: usize,
     pub(crate) converged: bool,
@@ -172,17 +172,11 @@ impl FittedPipeline {
         spent: &mut Spent,
     ) -> Result<Vec<usize>, Stopped> {
         let mut predicted = Vec::with_capacity(images.len());
-        let block = self.branches.iter().map(|branch| images_a_block(branch.maker.dim())).min().unwrap_or(1);
+        let block = block(&self.branches);
         for start in (0..images.len()).step_by(block) {
             watch.check()?;
             let images = images.range(start, (start + block).min(images.len()));
-            let mut sum: Option<Array2<f32>> = None;
-            for FittedBranch { maker, model } in &self.branches {
-                let features = timed(&mut spent.features, || maker.features(images));
-                let scores = timed(&mut spent.predict, || model.scores(maker.scored(features).view()));
-                sum = Some(fused(sum, scores));
-            }
-            predicted.extend(classes(sum.unwrap_or_default().view())?);
+            predicted.extend(classes(scores(&self.branches, images, spent).view())?);
         }
         Ok(predicted)
     }
@@ -196,6 +190,22 @@ impl FittedPipeline {
     pub(crate) fn model_bytes(&self) -> usize {
         self.branches.iter().map(|branch| branch.maker.model_bytes() + branch.model.model_bytes()).sum()
     }
+}
+
+/// Images that are scored at a time.
+pub(crate) fn block(branches: &[FittedBranch]) -> usize {
+    branches.iter().map(|branch| images_a_block(branch.maker.dim())).min().unwrap_or(1)
+}
+
+/// The scores (n, k) of images, added over branches.
+pub(crate) fn scores(branches: &[FittedBranch], images: ImagesView<'_>, spent: &mut Spent) -> Array2<f32> {
+    let mut sum: Option<Array2<f32>> = None;
+    for FittedBranch { maker, model } in branches {
+        let features = timed(&mut spent.features, || maker.features(images));
+        let scores = timed(&mut spent.predict, || model.scores(maker.scored(features).view()));
+        sum = Some(fused(sum, scores));
+    }
+    sum.unwrap_or_default()
 }
 
 /// The scores of branches, added: their mean has the same order.

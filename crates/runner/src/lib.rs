@@ -14,6 +14,7 @@ pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod shard;
+pub mod stored;
 pub mod suggest;
 
 mod canonical;
@@ -33,5 +34,6 @@ pub use machine::Machine;
 pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
-pub use run::{Bench, Ended, run};
+pub use run::{Bench, Ended, Keep, run};
 pub use shard::Shard;
+pub use stored::{RestoredPipeline, StoredPipeline};

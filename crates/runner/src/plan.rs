@@ -39,6 +39,8 @@ pub struct PlannedCell {
     pub pipeline: usize,
     /// Whether every seed would give the same result.
     pub deterministic: bool,
+    /// Whether its model is kept: one cell a pipeline, of the first seed and the greatest training size.
+    pub is_stored: bool,
     /// What the reader must know.
     pub note: Option<String>,
 }
@@ -62,10 +64,16 @@ impl Plan {
         let digest = canonical::sha256(&as_meant);
         let meant: Vec<_> =
             experiment.pipelines.iter().map(|p| Meant::of(p, &experiment, material, catalogues)).collect();
+        let greatest = (0..sizes.len()).max_by_key(|&i| sizes[i].asked.unwrap_or(usize::MAX)).unwrap_or(0);
         let mut cells = Vec::new();
         for seed in 0..experiment.seeds as u64 {
-            for size in &sizes {
-                cells.extend(meant.iter().enumerate().filter_map(|(i, meant)| meant.cell(i, seed, size)));
+            for (position, size) in sizes.iter().enumerate() {
+                let is_stored = seed == 0 && position == greatest;
+                cells.extend(
+                    meant.iter().enumerate().filter_map(|(i, meant)| {
+                        meant.cell(i, seed, size).map(|cell| PlannedCell { is_stored, ..cell })
+                    }),
+                );
             }
         }
         Ok(Self { experiment, as_meant, digest, cells })
@@ -147,7 +155,7 @@ impl Meant {
         meant["train_size"] = json!(size.asked);
         let digest = canonical::sha256(&canonical::text(&meant));
         let cell = Cell { pipeline: self.name.clone(), seed, train_size: size.asked, digest };
-        Some(PlannedCell { cell, pipeline, deterministic, note: size.note.clone() })
+        Some(PlannedCell { cell, pipeline, deterministic, is_stored: false, note: size.note.clone() })
     }
 }
 

@@ -5,11 +5,14 @@
 //! block by block, and only codes stay. Not at all, where nothing of it fits: then features are computed anew in every pass
 //! of the classifier. A classifier sees [`bakeoff_core::Rows`] in each case.
 
+use crate::Catalogues;
 use crate::clock::{Spent, timed};
 use crate::fit::{Makers, Stopped};
 use crate::material::Training;
 use crate::settings::{Branch, Quantise, Scored};
-use bakeoff_core::{Augmentation, Encoder, Extractor, ImagesView, Rows, Seed, encode};
+use bakeoff_core::{
+    Augmentation, Encoder, Extractor, ImagesView, Operation, RestoreError, Rows, Seed, Tensors, encode,
+};
 use bakeoff_numeric::{Scaler, Scaling};
 use bakeoff_unsupervised::{Codes, ProductQuantiser, Quantiser, Reducer};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
@@ -88,6 +91,12 @@ pub(crate) struct RowMaker {
     reducer: Option<Reducer>,
     quantiser: Option<(Quantiser, Scored)>,
 }
+
+/// Where the learned arrays of the parts stand.
+const FEATURES: &str = "features";
+const SCALER: &str = "scaler";
+const REDUCER: &str = "reducer";
+const QUANTISER: &str = "quantiser";
 
 /// How the rows of training images are kept.
 pub(crate) enum Kept {
@@ -188,7 +197,7 @@ impl RowMaker {
     }
 
     /// d of the rows that a classifier sees.
-    fn row_dim(&self) -> usize {
+    pub(crate) fn row_dim(&self) -> usize {
         self.reducer.as_ref().map_or(self.encoder.dim(), Reducer::dim_out)
     }
 
@@ -259,6 +268,67 @@ impl RowMaker {
             ));
         }
         notes
+    }
+
+    /// All that was learned and scoring needs.
+    pub(crate) fn learned(&self) -> Tensors {
+        let reducer = self.reducer.as_ref().map_or_else(Tensors::new, Reducer::learned);
+        // Rows that are scored as they are need no codebook: it served the training alone.
+        let quantiser = match &self.quantiser {
+            Some((quantiser, Scored::Codes)) => quantiser.learned(),
+            _ => Tensors::new(),
+        };
+        Tensors::new()
+            .with_part(FEATURES, self.encoder.learned())
+            .with_part(SCALER, self.scaler.learned())
+            .with_part(REDUCER, reducer)
+            .with_part(QUANTISER, quantiser)
+    }
+
+    /// What [`RowMaker::learned`] came from, for images of this shape; it takes its part of the arrays.
+    pub(crate) fn restore(
+        branch: &Branch,
+        catalogues: Catalogues<'_>,
+        shape: (usize, usize, usize),
+        learned: &mut Tensors,
+    ) -> Result<Self, RestoreError> {
+        let extractor = branch.extractor(catalogues).map_err(RestoreError::refused)?;
+        let encoder: Arc<dyn Encoder> =
+            extractor.restore(shape, learned.part(FEATURES)).map_err(|e| e.below(FEATURES))?.into();
+        let scaler = Scaler::restore(branch.scale.unwrap_or_default(), encoder.dim(), learned.part(SCALER))
+            .map_err(|e| e.below(SCALER))?;
+        let reducer = match branch.reduction().map_err(RestoreError::refused)? {
+            Some(reduction) => {
+                let reducer = reduction.restore(encoder.dim(), learned.part(REDUCER));
+                Some(reducer.map_err(|e| e.below(REDUCER))?)
+            }
+            None => None,
+        };
+        let d = reducer.as_ref().map_or(encoder.dim(), Reducer::dim_out);
+        let quantiser = match branch.codes().map_err(RestoreError::refused)? {
+            Some(Quantise { group, scored: Scored::Codes, .. }) => {
+                let quantiser = Quantiser::restore(d, group.get(), learned.part(QUANTISER));
+                Some((quantiser.map_err(|e| e.below(QUANTISER))?, Scored::Codes))
+            }
+            _ => None,
+        };
+        Ok(Self { encoder, scaler, reducer, quantiser })
+    }
+
+    /// The steps from bytes of an image to a row; the names of the parts that have no such form otherwise.
+    pub(crate) fn operations(&self) -> Result<Vec<Operation>, Vec<&'static str>> {
+        let features = self.encoder.operations();
+        let decoded = matches!(self.quantiser, Some((_, Scored::Codes)));
+        match features {
+            Some(features) if !decoded => {
+                let reducer = self.reducer.as_ref().map_or_else(Vec::new, Reducer::operations);
+                Ok(features.into_iter().chain(self.scaler.operations()).chain(reducer).collect())
+            }
+            features => Err([(features.is_none(), FEATURES), (decoded, "quantise")]
+                .into_iter()
+                .filter_map(|(without, name)| without.then_some(name))
+                .collect()),
+        }
     }
 
     /// Bytes of everything that was learned.

@@ -7,6 +7,7 @@ use crate::material::Material;
 use crate::observer::{Event, Observer};
 use crate::plan::Plan;
 use crate::shard::Shard;
+use crate::stored::StoredPipeline;
 use bakeoff_results::Row;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +21,14 @@ pub struct Bench<'a> {
     pub material: &'a Material,
     /// The machine.
     pub machine: &'a dyn Machine,
+    /// Bytes that a model may have to be kept; 0 keeps none.
+    pub most_model_bytes: usize,
     /// Set when the user wants to stop.
     pub stop: &'a AtomicBool,
 }
+
+/// Keeps a row, and the fitted pipeline where its model is kept.
+pub type Keep<'a, E> = dyn FnMut(&Row, Option<StoredPipeline>) -> Result<(), E> + 'a;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub enum Ended {
 }
 
 /// Works through the cells of a shard that are not among the `finished` digests and hands each row to `keep` as soon as
-/// there is one.
+/// there is one, with the fitted pipeline where its model is kept.
 ///
 /// # Errors
 /// What `keep` says; the run ends there.
@@ -44,7 +50,7 @@ pub fn run<E>(
     finished: &BTreeSet<String>,
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
-    keep: &mut dyn FnMut(&Row) -> Result<(), E>,
+    keep: &mut Keep<'_, E>,
 ) -> Result<Ended, E> {
     let mine: Vec<_> = plan.cells.iter().enumerate().filter(|(i, _)| shard.takes(*i)).map(|(_, cell)| cell).collect();
     let todo: Vec<_> = mine.iter().filter(|planned| !finished.contains(&planned.cell.digest)).collect();
@@ -55,11 +61,11 @@ pub fn run<E>(
             return Ok(Ended::Interrupted);
         }
         observer.tell(Event::CellStarted { cell: &planned.cell });
-        let Some(outcome) = cell::outcome(planned, &plan.experiment, bench, observer) else {
+        let Some((outcome, stored)) = cell::outcome(planned, &plan.experiment, bench, observer) else {
             return Ok(Ended::Interrupted);
         };
         let row = Row { cell: planned.cell.clone(), outcome };
-        keep(&row)?;
+        keep(&row, stored)?;
         observer.tell(Event::CellFinished { row: &row });
     }
     Ok(Ended::Complete)

@@ -1,5 +1,7 @@
 //! A pipeline's settings, and the ranges that a search may take them from.
 
+mod from_meant;
+
 use crate::Catalogues;
 use crate::canonical;
 use bakeoff_core::{Augmentation, Classifier, Concatenated, Extractor, ParamError, Seed};
@@ -253,7 +255,7 @@ impl Settings {
         Ok(settings)
     }
 
-    fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
+    pub(crate) fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
         match &self.branches[..] {
             [only] => only.meant(catalogues),
             several => {

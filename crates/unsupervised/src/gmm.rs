@@ -11,6 +11,7 @@
 
 mod expectation;
 mod maximisation;
+mod stored;
 
 use crate::{KMeans, UnsupervisedError, rows};
 use bakeoff_core::params::{NonNegative, Positive};

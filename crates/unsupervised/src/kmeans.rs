@@ -188,6 +188,14 @@ impl Codebook {
         Self::of(centers, Metric::Distance)
     }
 
+    /// The codebook of these centres (k, d) that such settings would give.
+    ///
+    /// # Errors
+    /// As [`Codebook::new`].
+    pub fn with_settings(settings: &KMeans, centers: Array2<f32>) -> Result<Self, UnsupervisedError> {
+        Self::of(centers, if settings.spherical { Metric::AbsoluteProduct } else { Metric::Distance })
+    }
+
     fn of(centers: Array2<f32>, metric: Metric) -> Result<Self, UnsupervisedError> {
         rows::check(centers.view(), "a codebook", 1).map_err(|e| match e {
             UnsupervisedError::NotFinite { .. } => UnsupervisedError::Diverged { what: "centres of k-means" },

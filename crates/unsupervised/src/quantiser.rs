@@ -9,6 +9,7 @@
 
 mod codes;
 mod kernel;
+mod stored;
 mod tiny;
 
 pub use codes::{Codes, CodesMut, CodesView};

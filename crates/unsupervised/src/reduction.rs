@@ -11,6 +11,7 @@
 
 mod exact;
 mod randomised;
+mod stored;
 
 use crate::UnsupervisedError;
 use crate::rows;

@@ -2,6 +2,8 @@
 
 pub(crate) mod data;
 pub(crate) mod docs;
+pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod run;

@@ -4,13 +4,14 @@ use crate::algorithms::CATALOGUES;
 use crate::exit::Exit;
 use crate::experiments::{self, Found};
 use crate::host::ThisHost;
+use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
 use crate::{dataset, interrupt, output};
 use anyhow::Context;
-use bakeoff_results::Store;
-use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard};
+use bakeoff_results::{Row, Store};
+use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard, StoredPipeline};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -52,6 +53,9 @@ pub(crate) struct RunArgs {
     /// Only this share of the work, for job arrays; it lies in a folder of its own, NAME-shard-I-of-N
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Megabytes that a stored model may have; 0 stores none
+    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
+    model_limit: u32,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
@@ -101,7 +105,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let plan = Plan::new(experiment, &material, CATALOGUES)?;
     let folder = run_folder::choose(&args.base(&found.name), &plan.digest, args.fresh)?;
     let store = open_store(&folder, &plan, &material, &host)?;
-    let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &material, &host)?;
+    let models = Models { folder: &folder, most_bytes: args.model_limit as usize * 1_000_000 };
+    let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &models, &material, &host)?;
     let answer = output::show(&folder, &store, args.json)?;
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
@@ -124,12 +129,19 @@ fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) 
     let record = plan.record(material, host.record());
     if !path.exists() {
         run_folder::write(&folder.join(EXPERIMENT), &record.as_written)?;
-        run_folder::write(&folder.join(HOST), &format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
+        run_folder::write(&folder.join(HOST), format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
     }
     Ok(Store::create_or_open(&path, &record)?)
 }
 
-fn work(plan: &Plan, shard: Shard, store: &Store, material: &Material, host: &ThisHost) -> anyhow::Result<Ended> {
+fn work(
+    plan: &Plan,
+    shard: Shard,
+    store: &Store,
+    models: &Models<'_>,
+    material: &Material,
+    host: &ThisHost,
+) -> anyhow::Result<Ended> {
     let mut finished = BTreeSet::new();
     for planned in &plan.cells {
         if store.has(&planned.cell.digest)? {
@@ -137,9 +149,22 @@ fn work(plan: &Plan, shard: Shard, store: &Store, material: &Material, host: &Th
         }
     }
     let record = store.run();
-    let mut progress = Progress::new(record.dataset.test_labels, record.dataset.classes.len(), terminal::is_watched());
-    let bench = Bench { catalogues: CATALOGUES, material, machine: host, stop: interrupt::flag() };
-    let mut keep = |row: &bakeoff_results::Row| store.commit(row).map(|_| ());
+    let mut progress =
+        Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched());
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material,
+        machine: host,
+        most_model_bytes: models.most_bytes,
+        stop: interrupt::flag(),
+    };
+    // The model first: a run that is killed in between makes both again.
+    let mut keep = |row: &Row, stored: Option<StoredPipeline>| -> anyhow::Result<()> {
+        if let Some(stored) = stored {
+            models.keep(row, stored, &record, dataset::fit(&plan.experiment.dataset))?;
+        }
+        Ok(store.commit(row).map(|_| ())?)
+    };
     let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut progress, &mut keep);
     progress.finish();
     let ended = ended?;

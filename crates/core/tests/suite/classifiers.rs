@@ -5,6 +5,8 @@ use bakeoff_core::{Classifier, Entry, Epoch, FitError, Fitted, Labels, Model, Se
 use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, concatenate, s};
 use std::ops::ControlFlow;
 
+use crate::stored::damaged;
+
 /// A classifier with settings: those of its entry's defaults, or a variant that takes another path through the code.
 pub(crate) struct Case {
     name: String,
@@ -156,6 +158,35 @@ pub(crate) fn the_layout_of_training_rows_does_not_matter(cases: &[Case]) {
     for case in cases {
         for (layout, rows) in [("column-major", column_major.view()), ("with gaps", spread.slice(s![.., ..8]))] {
             assert_eq!(predicted(&*model(case, rows, &y, 5), x.view()), y.ids(), "{} {layout}", case.name);
+        }
+    }
+}
+
+pub(crate) fn what_was_learned_is_restored_to_the_bit(cases: &[Case]) {
+    let (x, y) = overlapping(150, 37, 4);
+    for case in cases {
+        let model = model(case, x.view(), &y, 5);
+        let learned = model.learned();
+        assert!(!learned.is_empty(), "{} learns something", case.name);
+        let restored = case.classifier.restore(37, 4, learned.clone()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!(bits(&restored.scores(x.view())), bits(&model.scores(x.view())), "{}", case.name);
+        assert_eq!(restored.learned(), learned, "{}", case.name);
+        assert_eq!((restored.model_bytes(), restored.operations()), (model.model_bytes(), model.operations()));
+        for (d, n_classes) in [(36, 4), (38, 4), (0, 4), (37, 3), (37, 0)] {
+            let error = case.classifier.restore(d, n_classes, learned.clone()).err();
+            assert!(error.is_some(), "{} is taken for rows of {d} and {n_classes} classes", case.name);
+        }
+    }
+}
+
+pub(crate) fn damaged_arrays_are_refused(cases: &[Case]) {
+    let (x, y) = overlapping(50, 7, 4);
+    for case in cases {
+        for (what, tensors) in damaged(&model(case, x.view(), &y, 5).learned()) {
+            match case.classifier.restore(7, 4, tensors) {
+                Ok(_) => panic!("{} takes {what}", case.name),
+                Err(error) => assert!(!error.to_string().is_empty(), "{}: {what}", case.name),
+            }
         }
     }
 }

@@ -94,6 +94,16 @@ pub(crate) fn has_sub_folders(folder: &Path) -> bool {
     Walk::default().sub_folders(folder).is_ok_and(|subs| !subs.is_empty())
 }
 
+/// The image files in a folder and its folders.
+///
+/// # Errors
+/// [`LoadError`] when a folder cannot be read.
+pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let mut found = Vec::new();
+    Walk::default().images_below(folder, &mut found, 0)?;
+    Ok(found)
+}
+
 fn no_classes(folder: &Path, top: &[SubFolder]) -> LoadError {
     let names: Vec<_> = top.iter().map(|sub| format!("`{}`", sub.shown)).collect();
     let found = if names.is_empty() { "no folder".to_owned() } else { format!("only {}", names.join(" and ")) };

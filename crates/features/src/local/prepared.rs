@@ -3,7 +3,7 @@
 use super::sample::{sample, sample_places};
 use super::{Describe, Local, Place};
 use bakeoff_core::params::NonNegative;
-use bakeoff_core::{ExtractError, ImagesView, Seed};
+use bakeoff_core::{ExtractError, ImagesView, RestoreError, Seed, Tensors};
 use bakeoff_unsupervised::{Reducer, Reduction, UnsupervisedError};
 use ndarray::{Array2, ArrayView2, s};
 
@@ -55,6 +55,28 @@ impl Prepared {
             row.slice_mut(s![reduced.ncols()..]).assign(&prepared.places.row(place));
         }
         Ok((prepared, whole))
+    }
+
+    /// What [`Prepared::learned`] came from, for images of this shape.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the arrays are not those of such a reduction, or such images cannot be described.
+    pub(crate) fn restore(
+        local: &Local,
+        reduction: &Reduction,
+        place_weight: NonNegative,
+        shape: (usize, usize, usize),
+        learned: Tensors,
+    ) -> Result<Self, RestoreError> {
+        let plan = local.plan(shape)?;
+        let reducer = reduction.restore(plan.dim(), learned)?;
+        let places = weighted_places(plan.places(), place_weight);
+        Ok(Self { plan, reducer, places })
+    }
+
+    /// The reduction; where descriptors are is not learned.
+    pub(crate) fn learned(&self) -> Tensors {
+        self.reducer.learned()
     }
 
     /// d, numbers a descriptor when prepared.

@@ -29,6 +29,17 @@ impl Regions {
         Ok(Self { grids: grids.iter().map(|(rows, columns)| (rows.get(), columns.get())).collect(), count })
     }
 
+    /// Refuses more places than can be listed by region: settings may come from a file that nobody vouches for.
+    ///
+    /// # Errors
+    /// [`ExtractError::Refused`] when the places of all grids are more than 2²⁴.
+    pub(crate) fn check(&self, places: usize) -> Result<(), ExtractError> {
+        match places.checked_mul(self.grids.len()) {
+            Some(entries) if entries <= crate::MOST_NUMBERS => Ok(()),
+            _ => Err(ExtractError::refused(format!("{places} places in {} grids: a larger step", self.grids.len()))),
+        }
+    }
+
     /// R, all fields of all grids.
     pub(crate) fn count(&self) -> usize {
         self.count

@@ -14,10 +14,16 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
     let material = material();
     let plan = Plan::new(experiment, &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
-    let bench = Bench { catalogues: CATALOGUES, material: &material, machine: &NoMachine, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        most_model_bytes: 1 << 20,
+        stop: &stop,
+    };
     let mut notes = Notes { words: Vec::new(), stop_at: stop_at.map(|at| (at, &stop)) };
     let mut rows = Vec::new();
-    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut notes, &mut |row| {
+    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut notes, &mut |row, _| {
         rows.push(row.clone());
         Ok(())
     });
@@ -125,9 +131,15 @@ fn an_error_of_the_keeper_ends_the_run() {
     let material = material();
     let plan = Plan::new(one_pipeline("seeds = 3", ", noise = 1", ""), &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
-    let bench = Bench { catalogues: CATALOGUES, material: &material, machine: &NoMachine, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        most_model_bytes: 1 << 20,
+        stop: &stop,
+    };
     let mut calls = 0;
-    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Notes::default(), &mut |_| {
+    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Notes::default(), &mut |_, _| {
         calls += 1;
         Err("the disk is full")
     });
@@ -139,10 +151,16 @@ fn shards_together_are_the_plan() {
     let material = material();
     let plan = Plan::new(one_pipeline("seeds = 5", ", noise = 1", ""), &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
-    let bench = Bench { catalogues: CATALOGUES, material: &material, machine: &NoMachine, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        most_model_bytes: 1 << 20,
+        stop: &stop,
+    };
     let mut seeds = Vec::new();
     for shard in ["1/2", "2/2"] {
-        let mut keep = |row: &Row| -> Result<(), Infallible> {
+        let mut keep = |row: &Row, _| -> Result<(), Infallible> {
             seeds.push(row.cell.seed);
             Ok(())
         };
