@@ -20,13 +20,15 @@ PROGRAM = os.path.abspath(os.path.join(os.environ.get("CARGO_TARGET_DIR", "targe
 BOUND = 1e-4
 IMAGES = 200
 
-ACTIVATIONS = ["identity", "sigmoid", "tanh", "relu", "leaky-relu", "softplus", "elu"]
+ACTIVATIONS = ["identity", "sigmoid", "tanh", "relu", "leaky-relu", "softplus", "elu", "gelu"]
 CLASSIFIERS = {
     "softmax": "{ kind = 'softmax', max_iterations = 50 }",
     "svm": "{ kind = 'svm', max_iterations = 50 }",
     "one-vs-all": "{ kind = 'one-vs-all-svm', epochs = 3 }",
     "linear-net": "{ kind = 'mlp', hidden = [], epochs = 2 }",
     "hinge-net": "{ kind = 'mlp', hidden = [32], loss = 'svm', epochs = 2 }",
+    "norms-net": "{ kind = 'mlp', hidden = [32, 16], batch_norm = true, dropout = 0.1, loss = 'squared', epochs = 2 }",
+    "residual-net": "{ kind = 'mlp', hidden = [], blocks = 2, width = 32, expansion = 2, activation = 'gelu', epochs = 2 }",
     **{f"net-{name}": f"{{ kind = 'mlp', hidden = [64, 32], activation = '{name}', epochs = 2 }}" for name in ACTIVATIONS},
 }
 # What may stand between pixels and classifier.

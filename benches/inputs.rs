@@ -3,6 +3,8 @@
 //! Random noise would be no input: it has no flat areas, no edges, no dominant directions. The images here are sums of
 //! smooth waves and a few sharp-edged rectangles, so that gradients, histograms and codebooks see something to do.
 
+pub mod machine;
+
 use bakeoff_core::{Images, Labels, Seed};
 use ndarray::{Array2, Array4};
 use rand::Rng;

@@ -1,19 +1,22 @@
 //! Times single kernels on arrays from files, one call a line of its input, so that `benches/peers/kernels.py` can take
-//! turns between ours and a peer's in one run. A line is `NAME THREADS ARGUMENT…`, the answer its seconds:
+//! turns between ours and a peer's in one run. A line is `NAME THREADS ARGUMENT…`, the answer a number:
 //!
-//! `kmeans 2 X.npy START.npy ITERATIONS`, `hog 1 IMAGES.npy`, `sift 1 IMAGES.npy STEP CELL`,
-//! `fisher 1 DESCRIPTORS.npy WEIGHTS.npy MEANS.npy VARIANCES.npy COUNT` (COUNT descriptors an image).
+//! `peak 2` (GFLOP/s of multiply-adds in registers; all others answer seconds), `kmeans 2 X.npy START.npy ITERATIONS`,
+//! `gmm 2 X.npy COMPONENTS ITERATIONS` (an error where the likelihood of X is not finite), `hog 1 IMAGES.npy`,
+//! `sift 1 IMAGES.npy STEP CELL`, `fisher 1 DESCRIPTORS.npy WEIGHTS.npy MEANS.npy VARIANCES.npy COUNT` (COUNT descriptors an
+//! image).
 //!
 //! Arrays are little-endian `.npy` of version 1 in C order, f32 of two axes or u8 of four.
 
 #![expect(clippy::print_stdout, reason = "answering on standard output is what this program is for")]
 
+use bakeoff_benches::machine::peak;
 use bakeoff_core::params::NonNegative;
 use bakeoff_core::{Extractor, Images, Seed};
 use bakeoff_features::fisher::fisher_vector;
 use bakeoff_features::local::{Local, Sift};
 use bakeoff_features::{Hog, LocalDescriptors};
-use bakeoff_unsupervised::{KMeans, Mixture};
+use bakeoff_unsupervised::{Gmm, KMeans, Mixture};
 use ndarray::{Array2, Array4, Axis};
 use std::collections::HashMap;
 use std::error::Error;
@@ -85,6 +88,7 @@ fn encoding(extractor: &dyn Extractor, images: &Images) -> Result<f64, Failure> 
 
 fn answer(words: &[&str], files: &mut Files) -> Result<f64, Failure> {
     match *words {
+        ["peak", threads] => Ok(peak(threads.parse()?)),
         ["kmeans", _, x, start, iterations] => {
             let start = files.rows(start)?.clone();
             let k = NonZeroUsize::new(start.nrows()).ok_or("no centres")?;
@@ -98,6 +102,24 @@ fn answer(words: &[&str], files: &mut Files) -> Result<f64, Failure> {
             let mut result = None;
             let seconds = timed(|| result = Some(kmeans.fit_from(x.view(), start.view(), Seed(0))));
             result.ok_or("not run")??;
+            Ok(seconds)
+        }
+        ["gmm", _, x, components, iterations] => {
+            let components = components.parse()?;
+            let gmm = Gmm {
+                components,
+                iterations: iterations.parse()?,
+                tolerance: NonNegative::literal(0.0),
+                ..Gmm::default()
+            };
+            let x = files.rows(x)?;
+            let mut fitted = None;
+            let seconds = timed(|| fitted = Some(gmm.fit(x.view(), Seed(0))));
+            let mixture = fitted.ok_or("not run")??;
+            let likelihood = mixture.mean_log_likelihood(x.view());
+            if !likelihood.is_finite() {
+                return Err(format!("a log-likelihood of {likelihood}").into());
+            }
             Ok(seconds)
         }
         ["hog", _, images] => encoding(&Hog::default(), files.images(images)?),

@@ -7,51 +7,17 @@
 
 #![expect(clippy::print_stdout, reason = "answering on standard output is what this program is for")]
 
+use bakeoff_benches::machine::{peak, seconds};
 use bakeoff_core::{Model, Seed};
 use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Scorer, Shape, Targets, Trainer};
 use bakeoff_numeric::{Loss, Optimiser};
 use ndarray::{Array2, s};
-use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 use std::collections::HashMap;
 use std::error::Error;
 use std::hint::black_box;
 use std::io::BufRead;
-use std::time::Instant;
 
 type Failure = Box<dyn Error + Send + Sync>;
-
-/// Independent chains of multiply-adds, enough to hide their latency, and the links of each.
-const CHAINS: usize = 16;
-const LINKS: usize = 1_000_000;
-
-/// Chains of multiply-adds in registers; gives the operations made.
-struct Peak;
-
-impl WithSimd for Peak {
-    type Output = f64;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let factor = simd.splat_f32s(black_box(0.999_999));
-        let mut chains = [simd.splat_f32s(black_box(1.0)); CHAINS];
-        for _ in 0..LINKS {
-            for chain in &mut chains {
-                *chain = simd.mul_add_f32s(*chain, factor, factor);
-            }
-        }
-        let total = chains.into_iter().fold(simd.splat_f32s(0.0), |sum, chain| simd.add_f32s(sum, chain));
-        black_box(simd.reduce_sum_f32s(total));
-        (2 * CHAINS * LINKS * S::F32_LANES) as f64
-    }
-}
-
-/// Seconds of one call.
-fn seconds(work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_secs_f64()
-}
 
 fn network(layers: &str) -> Result<Network<f32>, Failure> {
     let widths = layers.split('-').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
@@ -93,12 +59,7 @@ fn train(trainers: &mut Trainers, layers: &str, batch: usize, steps: usize) -> R
 
 fn answer(words: &[&str], trainers: &mut Trainers) -> Result<f64, Failure> {
     match *words {
-        ["peak", threads] => {
-            let (threads, start) = (threads.parse::<usize>()?, Instant::now());
-            let works = (0..threads).into_par_iter().with_max_len(1);
-            let operations: f64 = works.map(|_| pulp::Arch::new().dispatch(Peak)).sum();
-            Ok(operations / start.elapsed().as_secs_f64() / 1e9)
-        }
+        ["peak", threads] => Ok(peak(threads.parse()?)),
         ["train", _, layers, batch, steps] => train(trainers, layers, batch.parse()?, steps.parse()?),
         ["infer", _, layers, n] => {
             let network = network(layers)?;

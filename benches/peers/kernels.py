@@ -3,7 +3,8 @@
 KERNELS is the built example: cargo build --release -p bakeoff-benches --example kernels, then
 target/release/examples/kernels. WHICH limits the run to kmeans, hog, sift, fisher. Wants numpy, scikit-learn, faiss-cpu,
 opencv-python-headless below 5 and scikit-image, and in CIFAR the folder of the CIFAR-10 binary batches. Prints
-a Markdown table: medians over the turns, and peer / ours (above 1: ours is faster). Run it on an idle machine with
+Markdown tables: medians over the turns, peer / ours (above 1: ours is faster), and ours as a share of the machine's
+limit: operations beside the peak of multiply-adds that is measured in turn, else cycles a pixel. Run it on an idle machine with
 OMP_NUM_THREADS=2, OPENBLAS_CORETYPE unset.
 """
 import os
@@ -18,7 +19,11 @@ import numpy as np
 KERNELS, WHICH = sys.argv[1], sys.argv[2:] or ["kmeans", "hog", "sift", "fisher"]
 WORK = tempfile.mkdtemp()
 SERVER = subprocess.Popen([KERNELS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-ROWS = []
+SHARES = []
+# f32 multiply-adds a cycle of one core: two units of 256 bits. A processor with two of 512 makes 32.
+CYCLE = int(os.environ.get("MULTIPLY_ADDS", 16))
+# Products of bytes (AVX-512 VNNI) for each multiply-add of f32 in the same time.
+BYTES = 4
 
 
 def ours(line):
@@ -39,18 +44,28 @@ def save(name, array):
     return path
 
 
-def compare(what, turns, line, peers):
-    """peers: name -> callable. Each turn runs ours and then every peer once; the first turn warms up and does not count."""
-    found = {name: [] for name in ["ours", *peers]}
+def compare(what, turns, line, peers, share):
+    """peers: name -> callable. Each turn runs ours and then every peer once; the first turn warms up and does not count.
+    share: (operations, what they are, how many times the peak of multiply-adds the limit is), or (pixels,) for cycles."""
+    found, peaks, threads = {name: [] for name in ["ours", *peers]}, [], line.split()[1]
     for turn in range(turns + 1):
+        peaks.append(ours(f"peak {threads}"))
         times = {"ours": ours(line), **{name: timed(call) for name, call in peers.items()}}
         if turn:
             for name, seconds in times.items():
                 found[name].append(seconds)
     medians = {name: statistics.median(seconds) for name, seconds in found.items()}
     for name in peers:
-        ROWS.append((what, medians["ours"], name, medians[name], medians[name] / medians["ours"]))
-        print(f"| {what} | {medians['ours']:.4f} | {name} | {medians[name]:.4f} | {ROWS[-1][-1]:.2f} |", flush=True)
+        print(f"| {what} | {medians['ours']:.4f} | {name} | {medians[name]:.4f} | {medians[name] / medians['ours']:.2f} |", flush=True)
+    peak = statistics.median(peaks)
+    if len(share) == 1:
+        # A core of this kind makes CYCLE multiply-adds a cycle, each two operations.
+        cycles = medians["ours"] * peak * 1e9 / (2 * CYCLE) / share[0]
+        SHARES.append(f"| {what} | {cycles:.1f} cycles a pixel |")
+    else:
+        operations, of, limit = share
+        reached = operations / medians["ours"] / 1e9
+        SHARES.append(f"| {what} | {reached:.0f} of {limit * peak:.0f} G{of}/s: {100 * reached / limit / peak:.0f}% |")
 
 
 def cifar(n):
@@ -94,7 +109,8 @@ def kmeans():
             faiss.Kmeans(108, k, niter=iterations, max_points_per_centroid=10**9).train(x, init_centroids=start)
 
         line = f"kmeans 2 {save(f'x{n}', x)} {save(f's{n}', start)} {iterations}"
-        compare(f"k-means {n}×108, k={k}, {iterations} rounds, 2 threads", turns, line, {"scikit-learn": learn, "faiss": flat})
+        compare(f"k-means {n}×108, k={k}, {iterations} rounds, 2 threads", turns, line, {"scikit-learn": learn, "faiss": flat},
+                (2 * n * k * 108 * iterations, "OP", BYTES))
 
 
 def hog():
@@ -105,7 +121,7 @@ def hog():
         height, width = images.shape[1:3]
         descriptor = cv2.HOGDescriptor((width, height), (16, 16), (8, 8), (8, 8), 9)
         compare(f"HoG {name}×3, {len(images)} images, 1 thread", 5, f"hog 1 {save('hog' + name, images)}",
-                {"OpenCV": lambda: [descriptor.compute(image) for image in images]})
+                {"OpenCV": lambda: [descriptor.compute(image) for image in images]}, (len(images) * height * width,))
 
 
 def sift():
@@ -121,7 +137,7 @@ def sift():
         extractor = cv2.SIFT_create()
         compare(f"SIFT {name} grey, step 4, {len(points)} descriptors an image, {len(grey)} images, 1 thread", 5,
                 f"sift 1 {save('sift' + name, grey[..., None])} 4 4",
-                {"OpenCV": lambda: [extractor.compute(image, points) for image in grey]})
+                {"OpenCV": lambda: [extractor.compute(image, points) for image in grey]}, (grey.size,))
 
 
 def fisher():
@@ -141,10 +157,12 @@ def fisher():
                  for name, a in [("w", gmm.weights_), ("m", gmm.means_), ("v", gmm.covariances_)]]
         compare(f"Fisher K={k}, D=64, {n} descriptors, {images} images, ours 1 thread", 3,
                 f"fisher 1 {save(f'd{k}', x)} {' '.join(files)} {n}",
-                {"scikit-image": lambda: [fisher_vector(one, gmm, improved=True) for one in x]})
+                {"scikit-image": lambda: [fisher_vector(one, gmm, improved=True) for one in x]},
+                (2 * 2 * images * n * k * 2 * 64, "FLOP", 1))
 
 
 print("| kernel | ours, s | peer | peer, s | peer / ours |\n|---|---|---|---|---|")
 for which in WHICH:
     {"kmeans": kmeans, "hog": hog, "sift": sift, "fisher": fisher}[which]()
+print("\n| kernel | of the machine's limit in the same run |\n|---|---|", *SHARES, sep="\n")
 SERVER.stdin.close()

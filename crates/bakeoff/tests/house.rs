@@ -279,7 +279,7 @@ fn built_in_experiments_lie_in_reports() {
     let reports = fs::read_dir(root().join("reports")).unwrap().map(|entry| entry.unwrap().path());
     let names: BTreeSet<_> = reports.filter(|path| path.is_dir()).collect();
     let course = ["quick", "fashion-mnist", "cifar-10", "course-features", "folder"];
-    let strong = ["bag-of-words", "coates-2011", "imagenet-2011", "fashion-mnist-strong"];
+    let strong = ["bag-of-words", "coates-2011", "imagenet-2011", "fashion-mnist-strong", "cifar-10-strong"];
     for needed in course.into_iter().chain(strong) {
         let folder = root().join("reports").join(needed);
         assert!(names.contains(&folder) && folder.join("experiment.toml").is_file(), "{needed}");
