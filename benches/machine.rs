@@ -8,7 +8,7 @@ use std::time::Instant;
 /// Independent chains of multiply-adds: enough to hide their latency on every width.
 const CHAINS: usize = 16;
 /// Links of each chain.
-const LINKS: usize = 500_000;
+const LINKS: usize = 4_000_000;
 
 /// Chains of multiply-adds in registers; gives the operations made (two a lane and link).
 struct Peak;

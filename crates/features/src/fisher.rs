@@ -20,6 +20,7 @@ use bakeoff_core::{Encoder, ExtractError, Extractor, ImagesView, Recipe, Restore
 use bakeoff_numeric::matmul_add_here;
 use bakeoff_unsupervised::{Gmm, Mixture, Reduction};
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, s};
+use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -179,19 +180,50 @@ impl Sums {
     fn gradient(&self, mixture: &Mixture, n: usize, out: &mut [f32]) {
         let (k, d) = (mixture.len(), mixture.dim());
         let (of_means, of_deviations) = out.split_at_mut(k * d);
+        let outputs = of_means.chunks_exact_mut(d).zip(of_deviations.chunks_exact_mut(d));
         let (means, variances) = (mixture.means(), mixture.variances());
-        for j in 0..k {
+        for (j, (of_means, of_deviations)) in outputs.enumerate() {
+            let row_of = |all: ArrayView2<'_, f32>| all.row(j).to_vec();
+            let (means, variances, moments) = (row_of(means), row_of(variances), row_of(self.moments.view()));
+            let (means, variances, moments) = (&means[..], &variances[..], &moments[..]);
             let scale = 1.0 / (n.max(1) as f32 * mixture.weights()[j].sqrt());
-            let weight = self.weights[j];
-            for i in 0..d {
-                let (mean, variance) = (means[[j, i]], variances[[j, i]]);
-                let (first, second) = (self.moments[[j, i]], self.moments[[j, d + i]]);
-                let centred = first - weight * mean;
-                of_means[j * d + i] = scale * centred / variance.sqrt();
-                // Σ γ (x − μ)² = Σ γ x² − μ (Σ γ x + Σ γ (x − μ)).
-                let squares = second - mean * (first + centred);
-                of_deviations[j * d + i] = scale * std::f32::consts::FRAC_1_SQRT_2 * (squares / variance - weight);
-            }
+            let component = Component { means, variances, moments, weight: self.weights[j], scale };
+            pulp::Arch::new().dispatch(WriteGradient { component, of_means, of_deviations });
+        }
+    }
+}
+
+/// A component's parameters (D), its sums (2 D) and Σ γ.
+struct Component<'a> {
+    means: &'a [f32],
+    variances: &'a [f32],
+    moments: &'a [f32],
+    weight: f32,
+    scale: f32,
+}
+
+struct WriteGradient<'a> {
+    component: Component<'a>,
+    of_means: &'a mut [f32],
+    of_deviations: &'a mut [f32],
+}
+
+impl WithSimd for WriteGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Component { means, variances, moments, weight, scale } = self.component;
+        let d = means.len();
+        let (firsts, seconds) = moments.split_at(d);
+        let (variances, seconds) = (&variances[..d], &seconds[..d]);
+        let (of_means, of_deviations) = (&mut self.of_means[..d], &mut self.of_deviations[..d]);
+        for i in 0..d {
+            let centred = firsts[i] - weight * means[i];
+            of_means[i] = scale * centred / variances[i].sqrt();
+            // Σ γ (x − μ)² = Σ γ x² − μ (Σ γ x + Σ γ (x − μ)).
+            let squares = seconds[i] - means[i] * (firsts[i] + centred);
+            of_deviations[i] = scale * std::f32::consts::FRAC_1_SQRT_2 * (squares / variances[i] - weight);
         }
     }
 }
@@ -214,10 +246,33 @@ pub fn fisher_vector(mixture: &Mixture, x: ArrayView2<'_, f32>, improved: bool) 
 
 /// Signed square roots, then this length; zeros stay.
 fn improve(values: &mut [f32], length: f32) {
-    // The square of a signed square root is its absolute value.
-    let square: f64 = values.iter().map(|v| f64::from(v.abs())).sum();
-    let scale = if square > 0.0 { length / square.sqrt() as f32 } else { 0.0 };
-    values.iter_mut().for_each(|v| *v = v.signum() * v.abs().sqrt() * scale);
+    pulp::Arch::new().dispatch(Improve { values, length });
+}
+
+struct Improve<'a> {
+    values: &'a mut [f32],
+    length: f32,
+}
+
+impl WithSimd for Improve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        // The square of a signed square root is its absolute value.
+        let (sixteens, rest) = self.values.as_chunks::<16>();
+        let mut sums = [0.0f64; 16];
+        for values in sixteens {
+            for i in 0..16 {
+                sums[i] += f64::from(values[i].abs());
+            }
+        }
+        let square = sums.iter().sum::<f64>() + rest.iter().map(|v| f64::from(v.abs())).sum::<f64>();
+        let scale = if square > 0.0 { self.length / square.sqrt() as f32 } else { 0.0 };
+        for value in self.values {
+            *value = (value.abs().sqrt() * scale).copysign(*value);
+        }
+    }
 }
 
 struct Fitted {
