@@ -178,7 +178,7 @@ pub struct Band<'a, T> {
     pub panels: Vec<&'a mut [Line<T>]>,
 }
 
-/// out[j][i] ← lines[i][j], for up to 32 lines on each side; zeros where there is no line.
+/// `out[j][i] ← lines[i][j]`, for up to 32 lines on each side; zeros where there is no line.
 #[inline]
 pub fn transpose<T: Element>(lines: &[Line<T>], out: &mut [Line<T>]) {
     for (j, out) in out.iter_mut().enumerate().take(PANEL) {
