@@ -18,6 +18,8 @@ mod run_folder;
 mod slurm;
 mod terminal;
 mod threads;
+#[cfg(test)]
+mod trap;
 mod workshop;
 
 use args::{Args, Command};
