@@ -7,6 +7,7 @@ mod commands;
 mod dataset;
 mod exit;
 mod experiments;
+mod feature_cache;
 mod host;
 mod interrupt;
 mod models;

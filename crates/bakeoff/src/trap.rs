@@ -87,7 +87,14 @@ fn nothing_that_fits_touches_a_test_image() {
     let material = Material::new("shapes", splits, "trap").unwrap();
     let plan = Plan::new(experiment, &material, CATALOGUES).unwrap();
     let (host, stop) = (ThisHost::with_threads(rayon::current_num_threads()), AtomicBool::new(false));
-    let bench = Bench { catalogues: CATALOGUES, material: &material, machine: &host, most_model_bytes: 0, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &host,
+        cache: None,
+        most_model_bytes: 0,
+        stop: &stop,
+    };
     let mut rows: Vec<Row> = Vec::new();
     let mut keep = |row: &Row, _| {
         rows.push(row.clone());

@@ -1,5 +1,6 @@
 //! The only clock of the house: wall time, of single calls.
 
+use crate::cache::Saved;
 use bakeoff_results::Seconds;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -58,6 +59,8 @@ pub(crate) struct Spent {
     pub(crate) fit: Seconds,
     /// Scoring test rows.
     pub(crate) predict: Seconds,
+    /// What was not spent, because features were found where they had been kept; `features` counts it.
+    pub(crate) saved: Saved,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The runner knows no algorithm and reads no file: catalogues, data and machine come as arguments, rows go to whoever
 //! keeps them. What fits sees training images only, and that is held by types: see [`material`].
 
+pub mod cache;
 pub mod catalogues;
 pub mod clock;
 pub mod error;
@@ -27,6 +28,7 @@ mod tuning;
 #[cfg(test)]
 mod fakes;
 
+pub use cache::FeatureCache;
 pub use catalogues::Catalogues;
 pub use error::RunnerError;
 pub use experiment::{

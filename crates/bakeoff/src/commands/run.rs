@@ -3,6 +3,7 @@
 use crate::algorithms::CATALOGUES;
 use crate::exit::Exit;
 use crate::experiments::{self, Found};
+use crate::feature_cache::FeatureFolder;
 use crate::host::ThisHost;
 use crate::models::Models;
 use crate::progress::Progress;
@@ -12,7 +13,7 @@ use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, threads};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
-use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard, StoredPipeline};
+use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,9 @@ pub(crate) struct RunArgs {
     /// Megabytes that a stored model may have; 0 stores none
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     model_limit: u32,
+    /// Megabytes that features kept from earlier cells and runs may take on disk; 0 keeps none
+    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
+    cache_limit: u32,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
@@ -98,6 +102,7 @@ pub(crate) struct Prepared {
     pub(crate) host: ThisHost,
     pub(crate) material: Material,
     pub(crate) plan: Plan,
+    cache: Option<FeatureFolder>,
 }
 
 impl RunArgs {
@@ -113,7 +118,8 @@ impl RunArgs {
         let base = found.base.as_deref().filter(|_| self.dataset.is_none());
         let material = threads::lent(threads, || dataset::open(&experiment.dataset, base))??;
         let plan = Plan::new(experiment, &material, CATALOGUES)?;
-        Ok(Prepared { name: found.name, host: ThisHost::with_threads(threads), material, plan })
+        let cache = FeatureFolder::new(u64::from(self.cache_limit) * 1_000_000);
+        Ok(Prepared { name: found.name, host: ThisHost::with_threads(threads), material, plan, cache })
     }
 
     /// The folder of this run.
@@ -138,6 +144,7 @@ impl RunArgs {
         add("seeds", self.seeds.map(|n| n.to_string()));
         add("train-size", self.train_size.map(|n| n.to_string()));
         add("model-limit", Some(self.model_limit.to_string()));
+        add("cache-limit", Some(self.cache_limit.to_string()));
         arguments
     }
 
@@ -197,6 +204,7 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
         catalogues: CATALOGUES,
         material,
         machine: host,
+        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
         most_model_bytes: models.most_bytes,
         stop: interrupt::flag(),
     };
