@@ -69,17 +69,19 @@ fn splits() -> Splits {
 
 #[test]
 fn nothing_that_fits_touches_a_test_image() {
-    let mut text = "dataset = 'shapes'\nseeds = 1\nprotocol.tuning.trials = 2\n".to_owned();
-    let mut add = |name: &str, feature: &str, classifier: &str, search: &str| {
-        text += &format!(
+    let table = |name: &str, feature: &str, classifier: &str, search: &str| {
+        format!(
             "[[pipeline]]\nname = '{name}'\nfeatures = [{{ kind = '{feature}' }}]\nclassifier = {{ kind = '{classifier}' }}\n{search}"
-        );
+        )
     };
     let extractors: Vec<&str> = EXTRACTORS.iter().flat_map(|entries| entries.iter()).map(|entry| entry.name).collect();
     let classifiers: Vec<&str> =
         CLASSIFIERS.iter().flat_map(|entries| entries.iter()).map(|entry| entry.name).collect();
-    extractors.iter().for_each(|name| add(&format!("{name} by neighbours"), name, "knn", ""));
-    classifiers.iter().for_each(|name| add(&format!("pixels by {name}"), "pixels", name, "search = 'default'\n"));
+    let by_features = extractors.iter().map(|name| table(&format!("{name} by neighbours"), name, "knn", ""));
+    let by_classifiers =
+        classifiers.iter().map(|name| table(&format!("pixels by {name}"), "pixels", name, "search = 'default'\n"));
+    let tables: Vec<String> = by_features.chain(by_classifiers).collect();
+    let text = format!("dataset = 'shapes'\nseeds = 1\nprotocol.tuning.trials = 2\n{}", tables.concat());
 
     let experiment = Experiment::read("trap", &text, &VOCABULARY).unwrap();
     let splits = splits();

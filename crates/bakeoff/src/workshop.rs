@@ -249,7 +249,7 @@ impl Ear {
     }
 
     fn read(&mut self) -> anyhow::Result<bool> {
-        let mut block = [0; 1 << 16];
+        let mut block = [0; 1 << 14];
         match self.pipe.read(&mut block) {
             Ok(0) => Ok(false),
             Ok(n) => {

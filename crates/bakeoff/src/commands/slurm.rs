@@ -181,7 +181,8 @@ fn write(folder: &Path, submitted: &Submitted, classes: &[Class], args: &SlurmAr
 /// A path in an `#SBATCH` line, which ends with the line and knows % as the start of a pattern.
 fn directive(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().filter(|text| !text.contains(['\n', '"', '%', '\\']));
-    let text = text.with_context(|| format!("{path:?} cannot be named in a script of Slurm; choose a plainer one"))?;
+    let text =
+        text.with_context(|| format!("{} cannot be named in a script of Slurm; choose a plainer one", path.display()))?;
     Ok(if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() })
 }
 

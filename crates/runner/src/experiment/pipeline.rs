@@ -247,10 +247,8 @@ fn search(
     catalogues: Catalogues<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<Searched>> {
-    if let DeValue::String(text) = field.value {
-        if text.as_ref() == "default" {
-            return Some(default_search(settings, catalogues));
-        }
+    if field.value.as_str() == Some("default") {
+        return Some(default_search(settings, catalogues));
     }
     let table = field.table("\"default\", or a table of settings and their domains", problems)?;
     let mut search = Vec::new();
