@@ -13,7 +13,7 @@ struct Shelf {
 }
 
 impl FeatureCache for Shelf {
-    fn program(&self) -> &str {
+    fn program(&self) -> &'static str {
         "p"
     }
     fn most_bytes(&self) -> usize {
