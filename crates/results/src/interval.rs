@@ -192,6 +192,11 @@ impl Crossed {
         self.by_seed.iter().sum::<i64>() as f64 / self.n_values()
     }
 
+    /// Number of seeds.
+    pub fn n_seeds(&self) -> usize {
+        self.n_seeds
+    }
+
     fn n_values(&self) -> f64 {
         self.n_seeds as f64 * self.by_image.len() as f64
     }
