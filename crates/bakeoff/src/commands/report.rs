@@ -36,7 +36,7 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
 }
 
 /// A run's folder by its path or by its name.
-fn find(run: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(run: &Path) -> anyhow::Result<PathBuf> {
     let places = [run.to_owned(), Path::new("runs").join(run)];
     if let Some(place) = places.iter().find(|place| place.join(STORE).is_file()) {
         return Ok(place.clone());
