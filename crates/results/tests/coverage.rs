@@ -271,7 +271,12 @@ fn whole_bakeoffs() {
     println!(
         "whole bake-offs, 5 seeds: coverage of accuracies {:.4} ({}), of differences {:.4} ({}); bake-offs with any false \
          \"better\" {:.4} of {}",
-        covered.value(), covered.of, differences.value(), differences.of, any_better.value(), any_better.of
+        covered.value(),
+        covered.of,
+        differences.value(),
+        differences.of,
+        any_better.value(),
+        any_better.of
     );
     assert!(COVERAGE.contains(&covered.value()) && differences.value() >= *COVERAGE.start());
     // Holm promises the level for all verdicts of a bake-off together.
@@ -295,16 +300,20 @@ type Answers = Vec<Vec<Vec<bool>>>;
 impl Curves {
     /// Answers of both, as `[size][seed][image]`. Images keep their difficulty and seeds most of their shift over the sizes.
     fn draw(&self, rng: &mut ChaCha8Rng) -> (Answers, Answers) {
-        let hard: Vec<[f64; 2]> =
-            (0..self.n_images).map(|_| [rng.gen_range(0.0f64..1.0).powi(2), rng.gen_range(0.0f64..1.0).powi(2)]).collect();
+        let hard: Vec<[f64; 2]> = (0..self.n_images)
+            .map(|_| [rng.gen_range(0.0f64..1.0).powi(2), rng.gen_range(0.0f64..1.0).powi(2)])
+            .collect();
         let mut pipeline = |which: usize, sign: f64| -> Answers {
             let own: Vec<f64> = (0..self.n_seeds).map(|_| normal(rng)).collect();
             let at = |size: usize, rng: &mut ChaCha8Rng| {
-                let level = 0.78 + sign * self.slope / 2.0 * (size as f64 / CROSSING).ln() - 0.05 * (3000.0 / size as f64).ln();
+                let level =
+                    0.78 + sign * self.slope / 2.0 * (size as f64 / CROSSING).ln() - 0.05 * (3000.0 / size as f64).ln();
                 let seed = |own: &f64, rng: &mut ChaCha8Rng| {
                     let shift = self.shift * (0.8 * own + 0.6 * normal(rng));
                     // The mean of u² is 1/3, so that the level is the mean chance.
-                    hard.iter().map(|h| rng.gen_range(0.0..1.0) < level + shift - 0.3 * (h[which] - 1.0 / 3.0)).collect()
+                    hard.iter()
+                        .map(|h| rng.gen_range(0.0..1.0) < level + shift - 0.3 * (h[which] - 1.0 / 3.0))
+                        .collect()
                 };
                 own.iter().map(|own| seed(own, rng)).collect()
             };
@@ -341,7 +350,11 @@ fn learning_curves() {
         println!(
             "learning curves, {n_seeds} seeds, {n_images} images, shift {shift}: the crossing's interval covers {:.4} of {} \
              ({:.3} with both ends inside; {:.4} of curves crossed once), differences at a size {:.4}",
-            covered.value(), covered.of, bounded.value(), single.value(), points.value()
+            covered.value(),
+            covered.of,
+            bounded.value(),
+            single.value(),
+            points.value()
         );
         assert!(COVERAGE.contains(&covered.value()), "{n_seeds} seeds: crossing");
         assert!(COVERAGE.contains(&points.value()), "{n_seeds} seeds: points");
@@ -370,7 +383,11 @@ fn a_crossing_is_told_from_rows() {
     let (first, last) = (crossing.ahead_at_first.as_deref(), crossing.ahead_at_last.as_deref());
     assert_eq!((first, last), (Some("linear"), Some("net")));
     let start = "linear is ahead with few training images, net from about ";
-    assert!(crossing.words.starts_with(start) && crossing.words.contains("95% bootstrap interval"), "{}", crossing.words);
+    assert!(
+        crossing.words.starts_with(start) && crossing.words.contains("95% bootstrap interval"),
+        "{}",
+        crossing.words
+    );
     println!("{}", crossing.words);
     // As JSON and back; and not a word of it when there is one size.
     let json = serde_json::to_value(&summary).unwrap();
@@ -383,7 +400,10 @@ fn a_crossing_is_told_from_rows() {
         .into_iter()
         .flat_map(|size| {
             let wrong = |n: usize| (0..labels.len()).map(|i| i >= n).collect::<Vec<bool>>();
-            [row("linear", 0, size, &labels, &wrong(100)), row("net", 0, size, &labels, &wrong(if size.is_some() { 100 } else { 20 }))]
+            [
+                row("linear", 0, size, &labels, &wrong(100)),
+                row("net", 0, size, &labels, &wrong(if size.is_some() { 100 } else { 20 })),
+            ]
         })
         .collect();
     let crossing = &summarise(&run, &rows).crossings[0];

@@ -83,7 +83,10 @@ fn respond(kept: &mut Kept, path: &str, body: &Value) -> (u16, Value) {
         ("experiments/get-by-name", query) => {
             let name = query.trim_start_matches("experiment_name=");
             match kept.experiments.iter().position(|known| known == name) {
-                Some(i) => (200, json!({ "experiment": { "experiment_id": i.to_string(), "lifecycle_stage": if name == "gone" { "deleted" } else { "active" } } })),
+                Some(i) => (
+                    200,
+                    json!({ "experiment": { "experiment_id": i.to_string(), "lifecycle_stage": if name == "gone" { "deleted" } else { "active" } } }),
+                ),
                 None => (404, json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such experiment" })),
             }
         }
@@ -131,7 +134,10 @@ fn log(kept: &mut Kept, body: &Value) -> (u16, Value) {
             let known = all.iter().position(|old| old["key"] == pair["key"]);
             match known {
                 Some(i) if kind == "params" && all[i]["value"] != pair["value"] => {
-                    return (400, json!({ "error_code": "INVALID_PARAMETER_VALUE", "message": "parameters do not change" }));
+                    return (
+                        400,
+                        json!({ "error_code": "INVALID_PARAMETER_VALUE", "message": "parameters do not change" }),
+                    );
                 }
                 Some(i) => all[i] = pair,
                 None => all.push(pair),
@@ -186,7 +192,10 @@ fn a_run_is_told_once_and_found_again() {
         all[0]
     };
     // Rows come in the order of the plan: the smaller training size first.
-    assert_eq!((runs[0]["info"]["run_name"].as_str(), runs[3]["info"]["status"].as_str()), (Some("a, seed 1, 50 images"), Some("FAILED")));
+    assert_eq!(
+        (runs[0]["info"]["run_name"].as_str(), runs[3]["info"]["status"].as_str()),
+        (Some("a, seed 1, 50 images"), Some("FAILED"))
+    );
     assert_eq!((value("accuracy", 0), value("right", 0), value("seconds_fit", 0)), (0.75, 3.0, 1.5));
     assert_eq!((value("train_loss", 1), value("validation_accuracy", 1)), (0.1 + 0.2, 0.9));
     assert!(value("accuracy_lo", 0) < 0.75 && value("accuracy_hi", 0) > 0.75);
@@ -249,11 +258,13 @@ fn servers_that_do_not_help_are_told_with_their_address() {
 #[test]
 fn many_values_and_long_texts_fit_into_what_servers_take() {
     let (mut run, _) = sample();
-    let settings: serde_json::Map<String, Value> = (0..250).map(|i| (format!("key{i} ü"), json!("x".repeat(700)))).collect();
+    let settings: serde_json::Map<String, Value> =
+        (0..250).map(|i| (format!("key{i} ü"), json!("x".repeat(700)))).collect();
     run.as_meant = json!({ "pipelines": [{ "name": "a", "settings": settings }] }).to_string();
     let mut row = done("a", 0, &[0, 1, 1, 1]);
     if let Outcome::Done(measured) = &mut row.outcome {
-        measured.curve = (1..=2000).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
+        measured.curve =
+            (1..=2000).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
         measured.curve[7].loss = f64::NAN;
     }
     let record = records(&run, std::slice::from_ref(&row)).remove(0);

@@ -4,11 +4,11 @@
 
 mod common;
 
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::record::Field;
 use bakeoff_results::export::{COLUMNS, parquet};
 use bakeoff_results::{Outcome, Row, Run};
 use common::{cell, done, failed, refused, run_of};
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use ::parquet::record::Field;
 use std::io::Write;
 
 fn sample() -> (Run, Vec<Row>) {
@@ -47,8 +47,14 @@ fn cells_come_back_with_types_and_nulls() {
     assert_eq!(field(small, "seed"), &Field::ULong(u64::MAX));
     assert_eq!((field(small, "accuracy"), field(small, "reason")), (&Field::Double(0.5), &Field::Null));
     assert_eq!((field(&table[1], "train_size"), field(&table[1], "right")), (&Field::Null, &Field::Long(3)));
-    assert_eq!((field(&table[1], "fit_seconds"), field(&table[1], "converged")), (&Field::Double(1.5), &Field::Bool(true)));
-    assert_eq!((field(&table[2], "outcome"), field(&table[2], "reason")), (&text("refused"), &text("too \"small\",\nreally")));
+    assert_eq!(
+        (field(&table[1], "fit_seconds"), field(&table[1], "converged")),
+        (&Field::Double(1.5), &Field::Bool(true))
+    );
+    assert_eq!(
+        (field(&table[2], "outcome"), field(&table[2], "reason")),
+        (&text("refused"), &text("too \"small\",\nreally"))
+    );
     // Nothing runs formulas here: texts are as they are.
     assert_eq!((field(&table[3], "reason"), field(&table[3], "accuracy")), (&text("=1"), &Field::Null));
     // No rows are a table too.
@@ -72,12 +78,19 @@ fn predictions_have_a_row_an_image_and_scores_where_they_are_kept() {
     let table = read(&bytes);
     assert_eq!(table.len(), 8);
     let last = &table[7];
-    assert_eq!((field(last, "pipeline"), field(last, "seed"), field(last, "image")), (&text("a"), &Field::ULong(3), &Field::Long(3)));
+    assert_eq!(
+        (field(last, "pipeline"), field(last, "seed"), field(last, "image")),
+        (&text("a"), &Field::ULong(3), &Field::Long(3))
+    );
     assert_eq!((field(last, "label"), field(last, "predicted")), (&text("class 0"), &text("class 1")));
     assert_eq!((field(last, "predicted_id"), field(last, "right")), (&Field::Long(1), &Field::Bool(false)));
     let Field::ListInternal(list) = field(last, "scores") else { panic!("{last:?}") };
     assert_eq!(list.elements(), [Field::Float(-3.0), Field::Float(3.0)]);
-    assert!(table[..4].iter().all(|row| *field(row, "scores") == Field::Null && *field(row, "train_size") == Field::Long(50)));
+    assert!(
+        table[..4]
+            .iter()
+            .all(|row| *field(row, "scores") == Field::Null && *field(row, "train_size") == Field::Long(50))
+    );
 }
 
 /// A disk that is full after so many bytes.

@@ -140,7 +140,10 @@ fn mlflow(url: &str, experiment: &str, run: &Run, rows: &[Row]) -> anyhow::Resul
     tell(&format!("telling {url} of {}", counted(rows.len(), "cell")));
     let told = server.export(experiment, run, rows, clock::milliseconds()).with_context(about)?;
     let (id, created, updated) = (&told.experiment_id, told.created, told.updated);
-    answer(&format!("{url}: experiment {experiment} ({id}): {created} new, {updated} updated, {} unchanged", told.unchanged))?;
+    answer(&format!(
+        "{url}: experiment {experiment} ({id}): {created} new, {updated} updated, {} unchanged",
+        told.unchanged
+    ))?;
     Ok(())
 }
 

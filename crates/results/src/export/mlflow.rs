@@ -138,7 +138,9 @@ fn chosen(measured: &Measured) -> Value {
 fn flatten(prefix: &str, value: &Value, params: &mut Vec<(String, String)>) {
     match value {
         Value::Null => {}
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| flatten(&format!("{prefix}.{name}"), value, params)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| flatten(&format!("{prefix}.{name}"), value, params))
+        }
         Value::Array(values) if values.iter().any(|v| v.is_object() || v.is_array()) => {
             values.iter().enumerate().for_each(|(i, value)| flatten(&format!("{prefix}.{i}"), value, params));
         }
@@ -174,9 +176,10 @@ fn metrics(run: &Run, measured: &Measured) -> Vec<Metric> {
     ];
     let single = single.into_iter().filter_map(|(key, value)| Some((key, value?, 0)));
     let losses = measured.curve.iter().map(|point| ("train_loss", point.loss, point.epoch));
-    let trials = measured.trials.iter().enumerate().filter_map(|(i, trial)| {
-        Some(("validation_accuracy", trial.right? as f64 / trial.of.max(1) as f64, i + 1))
-    });
+    let trials =
+        measured.trials.iter().enumerate().filter_map(|(i, trial)| {
+            Some(("validation_accuracy", trial.right? as f64 / trial.of.max(1) as f64, i + 1))
+        });
     let all = single.chain(losses).chain(trials).filter(|(_, value, _)| value.is_finite());
     all.map(|(key, value, step)| Metric { key: key.to_owned(), value, step: (step as u64).cast_signed() }).collect()
 }

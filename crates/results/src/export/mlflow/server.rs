@@ -32,7 +32,9 @@ const MOST_PAGES: usize = 100_000;
 #[non_exhaustive]
 pub enum MlflowError {
     /// The address is none.
-    #[error("{url} is no address of an MLflow server: expected http://HOST:PORT or https://HOST, found another scheme or none")]
+    #[error(
+        "{url} is no address of an MLflow server: expected http://HOST:PORT or https://HOST, found another scheme or none"
+    )]
     Address {
         /// The address as given.
         url: String,
