@@ -15,8 +15,11 @@ mod output;
 mod progress;
 mod rendering;
 mod run_folder;
+mod slurm;
 mod terminal;
 mod threads;
+#[cfg(test)]
+mod trap;
 mod workshop;
 
 use args::{Args, Command};
@@ -49,6 +52,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
+        Command::Slurm(args) => commands::slurm::slurm(args),
+        Command::Gather(args) => commands::gather::gather(args),
+        Command::SlurmTask(args) => commands::slurm_task::slurm_task(args),
         Command::Report(args) => commands::report::report(args),
         Command::Predict(args) => commands::predict::predict(args),
         Command::Export(args) => commands::export::export(args),

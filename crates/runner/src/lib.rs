@@ -37,5 +37,6 @@ pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
+pub use settings::Resources;
 pub use shard::Shard;
 pub use stored::{RestoredPipeline, StoredPipeline};

@@ -242,6 +242,19 @@ pub struct Pipeline {
     pub settings: Settings,
     /// What is searched, ordered by target so that the file's order decides nothing.
     pub search: Vec<Searched>,
+    /// What its cells ask of a scheduler. They decide no result.
+    pub resources: Resources,
+}
+
+/// What a cell asks of a scheduler; what is not said is the scheduler's to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Resources {
+    /// Processors, and threads to compute with.
+    pub threads: Option<usize>,
+    /// Memory in MB.
+    pub megabytes: Option<usize>,
+    /// Wall minutes.
+    pub minutes: Option<usize>,
 }
 
 impl Pipeline {

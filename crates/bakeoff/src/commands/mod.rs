@@ -3,7 +3,10 @@
 pub(crate) mod data;
 pub(crate) mod docs;
 pub(crate) mod export;
+pub(crate) mod gather;
 pub(crate) mod list;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod slurm;
+pub(crate) mod slurm_task;
