@@ -342,19 +342,21 @@ fn learning_curves() {
                 covered.count(interval.contains(CROSSING));
                 bounded.count(interval.lo.is_some() && interval.hi.is_some());
             }
-            // The point of the curve at the greatest size.
-            let at_last = Crossed::difference(&one[3], &other[3]).unwrap();
-            let truth = -slope * (3000.0 / CROSSING).ln();
-            points.count(at_last.interval_of(0.95, DRAWS, rng.gen_range(0..u64::MAX)).contains(truth));
+            for (k, size) in SIZES.into_iter().enumerate() {
+                let at_size = Crossed::difference(&one[k], &other[k]).unwrap();
+                let truth = -slope * (size as f64 / CROSSING).ln();
+                points.count(at_size.interval_of(0.95, DRAWS, rng.gen_range(0..u64::MAX)).contains(truth));
+            }
         }
         println!(
             "learning curves, {n_seeds} seeds, {n_images} images, shift {shift}: the crossing's interval covers {:.4} of {} \
-             ({:.3} with both ends inside; {:.4} of curves crossed once), differences at a size {:.4}",
+             ({:.3} with both ends inside; {:.4} of curves crossed once), differences at the sizes {:.4} of {}",
             covered.value(),
             covered.of,
             bounded.value(),
             single.value(),
-            points.value()
+            points.value(),
+            points.of
         );
         assert!(COVERAGE.contains(&covered.value()), "{n_seeds} seeds: crossing");
         assert!(COVERAGE.contains(&points.value()), "{n_seeds} seeds: points");
