@@ -139,7 +139,7 @@ fn flatten(prefix: &str, value: &Value, params: &mut Vec<(String, String)>) {
     match value {
         Value::Null => {}
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| flatten(&format!("{prefix}.{name}"), value, params))
+            fields.iter().for_each(|(name, value)| flatten(&format!("{prefix}.{name}"), value, params));
         }
         Value::Array(values) if values.iter().any(|v| v.is_object() || v.is_array()) => {
             values.iter().enumerate().for_each(|(i, value)| flatten(&format!("{prefix}.{i}"), value, params));
