@@ -6,6 +6,7 @@
 //! fewer bake-offs and leave room for their greater chance.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "figures to quote")]
 
 mod common;
 
@@ -297,6 +298,8 @@ const CROSSING: f64 = 500.0;
 
 type Answers = Vec<Vec<Vec<bool>>>;
 
+type View<'a> = Vec<Vec<&'a [bool]>>;
+
 impl Curves {
     /// Answers of both, as `[size][seed][image]`. Images keep their difficulty and seeds most of their shift over the sizes.
     fn draw(&self, rng: &mut ChaCha8Rng) -> (Answers, Answers) {
@@ -333,7 +336,7 @@ fn learning_curves() {
         let mut bounded = Share::default();
         for _ in 0..BAKEOFFS {
             let (a, b) = curves.draw(&mut rng);
-            let (one, other): (Vec<Vec<&[bool]>>, Vec<Vec<&[bool]>>) =
+            let (one, other): (View<'_>, View<'_>) =
                 (a.iter().map(|s| slices(s)).collect(), b.iter().map(|s| slices(s)).collect());
             let pair = CurvePair::of(&SIZES, &one, &other).unwrap();
             let interval = pair.interval_of(0.95, DRAWS, rng.gen_range(0..u64::MAX));
