@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Report(report::ReportArgs),
     /// Classifies images with a stored model
     Predict(predict::PredictArgs),
-    /// Writes a stored model in another format: ONNX
+    /// Takes results away (CSV, JSON lines, Parquet, an MLflow server), or a stored model (ONNX)
     Export(export::ExportArgs),
     /// Lists datasets, features, classifiers and experiments
     List(list::ListArgs),

@@ -1,24 +1,37 @@
 //! What was found out, and what it means: rows, the store, intervals, comparisons, exports. No arrays, no pictures.
 
+pub mod across;
 mod codec;
 pub mod compare;
+pub mod cost;
+pub mod crossing;
 pub mod detail;
 pub mod error;
+pub mod expected;
 pub mod export;
 mod groups;
 pub mod interval;
 mod normal;
+mod random;
+pub mod rank;
+pub mod resampled;
 pub mod row;
 pub mod store;
+mod student;
 pub mod summary;
 pub mod test;
 pub mod verdict;
 pub mod words;
 
+pub use across::{Across, AcrossError, across};
 pub use compare::{Comparison, TestKind, compare};
+pub use cost::CostRatio;
+pub use crossing::{Crossing, CrossingInterval, CrossingKind};
 pub use detail::{ClassAccuracy, Detail, Tuning, details};
 pub use error::StoreError;
+pub use expected::ExpectedBest;
 pub use interval::{Interval, IntervalKind};
+pub use resampled::{Relation, compare_splits, relation};
 pub use row::{
     Audit, Cell, Confusion, Dataset, DuplicatePair, Duplicates, EpochLoss, Host, ImagePlace, Measured, Noise, Outcome,
     Row, Run, Seconds, Trial,

@@ -28,6 +28,12 @@ pub fn now() -> String {
     rfc3339(since.map_or(0, |since| since.as_secs()))
 }
 
+/// Milliseconds since 1970, as servers count them.
+pub fn milliseconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Seconds since 1970 as a date and time (Hinnant, "chrono-compatible low-level date algorithms": years begin in March, so
 /// that the leap day is the last of its year).
 fn rfc3339(seconds: u64) -> String {
