@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
 use crate::workshop::Processes;
-use crate::{dataset, interrupt, noise, output, threads};
+use crate::{dataset, interrupt, noise, output, threads, workshop};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
 use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
@@ -210,6 +210,7 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
     };
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
+    workshop::warm_up();
     let mut workshop = Processes {
         threads: host.record().threads,
         limits: plan.experiment.protocol.limits,
