@@ -3,7 +3,7 @@
 use crate::algorithms::CATALOGUES;
 use anyhow::Context;
 use bakeoff_core::RemoteFile;
-use bakeoff_datasets::{CATALOGUE, Fit, FolderOptions, Source, check_table, content_hash, default_root};
+use bakeoff_datasets::{CATALOGUE, Fit, Source, check_table, content_hash, default_root};
 use bakeoff_runner::{DatasetChoice, Material, Vocabulary};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) fn root() -> PathBuf {
 /// How images of other sizes are brought to those of a dataset: as its table says, else as folders do it.
 pub(crate) fn fit(choice: &DatasetChoice) -> Fit {
     match choice {
-        DatasetChoice::Table(table) => FolderOptions::from_table(table).unwrap_or_default().fit,
+        DatasetChoice::Table(table) => Source::from_table(table).map(|source| source.fit()).unwrap_or_default(),
         DatasetChoice::Named(_) => Fit::default(),
     }
 }
@@ -50,7 +50,10 @@ pub(crate) fn instead(name: &str, of: &DatasetChoice) -> DatasetChoice {
     match (of, Source::from_name_or_path(name)) {
         (DatasetChoice::Table(table), Source::Path(_)) => {
             let mut table = table.clone();
-            table.insert("folder".to_owned(), toml::Value::String(name.to_owned()));
+            // The place goes under the key of what is there; settings that this kind lacks are told as unknown keys.
+            ["folder", "npz", "parquet"].iter().for_each(|key| drop(table.remove(*key)));
+            let key = Source::key_of(Path::new(name));
+            table.insert(key.to_owned(), toml::Value::String(name.to_owned()));
             DatasetChoice::Table(table)
         }
         _ => DatasetChoice::Named(name.to_owned()),
