@@ -5,6 +5,7 @@
 //! in headers are compared with the file before memory is taken. Nothing is written but by [`store::fetch`] and
 //! [`preview::save`], each to a temporary name first.
 
+pub mod audit;
 pub mod catalogue;
 pub mod cifar;
 pub mod decode;
