@@ -10,11 +10,14 @@ mod experiments;
 mod host;
 mod interrupt;
 mod models;
+mod noise;
 mod output;
 mod progress;
 mod rendering;
 mod run_folder;
 mod terminal;
+mod threads;
+mod workshop;
 
 use args::{Args, Command};
 use clap::Parser;

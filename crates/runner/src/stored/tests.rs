@@ -32,7 +32,7 @@ fn run(top: &str, pipeline: &str, most_model_bytes: usize) -> Vec<(bakeoff_resul
         Ok(())
     };
     let Ok(_) =
-        crate::run::<Infallible>(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Notes::default(), &mut keep);
+        crate::run::<Infallible>(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut crate::Here, &mut Notes::default(), &mut keep);
     kept
 }
 
