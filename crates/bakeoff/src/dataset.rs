@@ -2,8 +2,10 @@
 
 use crate::algorithms::CATALOGUES;
 use anyhow::Context;
-use bakeoff_core::RemoteFile;
+use bakeoff_core::{RemoteFile, Splits};
+use bakeoff_datasets::audit::{self, audit};
 use bakeoff_datasets::{CATALOGUE, Fit, Source, check_table, content_hash, default_root};
+use bakeoff_results::{DuplicatePair, Duplicates, ImagePlace};
 use bakeoff_runner::{DatasetChoice, Material, Vocabulary};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -57,6 +59,28 @@ pub(crate) fn instead(name: &str, of: &DatasetChoice) -> DatasetChoice {
             DatasetChoice::Table(table)
         }
         _ => DatasetChoice::Named(name.to_owned()),
+    }
+}
+
+/// What is to be known of the images of a dataset, as results keep it. `most_pairs` pairs are kept.
+pub(crate) fn audited(splits: &Splits, most_pairs: usize) -> bakeoff_results::Audit {
+    let found = audit(splits);
+    let duplicates = |of: audit::Duplicates| Duplicates { train: of.train, test: of.test, across: of.across };
+    let place = |of: audit::Place| ImagePlace {
+        test: of.part == audit::Part::Test,
+        // Validation images count as training images and follow them.
+        position: of.position + if of.part == audit::Part::Validation { splits.train.len() } else { 0 },
+        label: of.class_id,
+        file: of.name,
+    };
+    let pair = |of: audit::Pair| DuplicatePair { exact: of.exact, a: place(of.a), b: place(of.b) };
+    bakeoff_results::Audit {
+        exact: duplicates(found.exact),
+        near: duplicates(found.near),
+        conflicts: found.conflicts,
+        constant: found.constant,
+        unreadable: found.unreadable,
+        pairs: found.pairs.into_iter().take(most_pairs).map(pair).collect(),
     }
 }
 

@@ -177,9 +177,7 @@ impl Domain {
                 let exponent = low.ln() + share * (high.ln() - low.ln());
                 toml::Value::Float(six_digits(exponent.exp()).clamp(*low, *high))
             }
-            Self::Uniform(low, high) => {
-                toml::Value::Float(six_digits(low + share * (high - low)).clamp(*low, *high))
-            }
+            Self::Uniform(low, high) => toml::Value::Float(six_digits(low + share * (high - low)).clamp(*low, *high)),
             Self::Integer(low, high) => {
                 let n = high.abs_diff(*low).saturating_add(1);
                 toml::Value::Integer(low.saturating_add_unsigned(nth(n)))
@@ -423,12 +421,7 @@ fn sentence(problems: &[ParamError]) -> String {
 }
 
 /// Combinations to try: all of them in random order when they are no more than `n`, else `n` drawn independently.
-pub(crate) fn combinations(
-    search: &[Searched],
-    n: usize,
-    draw: Draw,
-    seed: Seed,
-) -> Vec<Vec<(Target, toml::Value)>> {
+pub(crate) fn combinations(search: &[Searched], n: usize, draw: Draw, seed: Seed) -> Vec<Vec<(Target, toml::Value)>> {
     let mut rng = seed.rng();
     if let Some(mut all) = every_combination(search, n) {
         all.shuffle(&mut rng);
@@ -445,9 +438,8 @@ pub(crate) fn combinations(
 fn spread(search: &[Searched], n: usize, rng: &mut impl Rng) -> Vec<Vec<(Target, toml::Value)>> {
     let axes: Vec<(u64, f64)> = primes().zip(std::iter::repeat_with(|| rng.r#gen())).take(search.len()).collect();
     let share = |i: usize, (base, shift): (u64, f64)| (radical_inverse(i as u64, base) + shift).fract();
-    let point = |i: usize| {
-        search.iter().zip(&axes).map(|(s, &axis)| (s.target.clone(), s.domain.at(share(i, axis)))).collect()
-    };
+    let point =
+        |i: usize| search.iter().zip(&axes).map(|(s, &axis)| (s.target.clone(), s.domain.at(share(i, axis)))).collect();
     (1..=n).map(point).collect()
 }
 
@@ -531,7 +523,10 @@ mod tests {
     #[test]
     fn an_immense_integer_domain_is_drawn_from_and_not_listed() {
         assert!(Domain::Integer(i64::MIN, i64::MAX).listed(16).is_none());
-        assert_eq!(combinations(&[searched("a", Domain::Integer(i64::MIN, i64::MAX))], 4, Draw::Random, Seed(1)).len(), 4);
+        assert_eq!(
+            combinations(&[searched("a", Domain::Integer(i64::MIN, i64::MAX))], 4, Draw::Random, Seed(1)).len(),
+            4
+        );
     }
 
     #[test]

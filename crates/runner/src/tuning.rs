@@ -49,10 +49,16 @@ pub(crate) fn tune(
     let points = combinations(&pipeline.search, protocol.tuning.trials, protocol.tuning.draw, seed.derive("tuning"));
     let mut trials = Trials::new(pipeline, makers, &training, &validation, seed);
     let limit = Seconds(protocol.tuning.seconds);
-    let mut timed_watch = Watch { observer: &mut *watch.observer, stop: watch.stop, limit: Some(Allowance::new(machine, limit)) };
+    let mut timed_watch =
+        Watch { observer: &mut *watch.observer, stop: watch.stop, limit: Some(Allowance::new(machine, limit)) };
     trials.run(&points, &mut timed_watch)?;
     let note = (trials.told.len() < points.len()).then(|| {
-        format!("the limit of {} CPU seconds ended the search after {} of {} trials", limit.0, trials.told.len(), points.len())
+        format!(
+            "the limit of {} CPU seconds ended the search after {} of {} trials",
+            limit.0,
+            trials.told.len(),
+            points.len()
+        )
     });
     let settings = trials.best(limit)?;
     Ok(Tuned { settings, trials: trials.told, seconds: clock.elapsed(), note })

@@ -165,7 +165,10 @@ fn shards_together_are_the_plan() {
             Ok(())
         };
         let shard = shard.parse().unwrap();
-        assert_eq!(run(&plan, shard, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep), Ok(Ended::Complete));
+        assert_eq!(
+            run(&plan, shard, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep),
+            Ok(Ended::Complete)
+        );
     }
     seeds.sort_unstable();
     assert_eq!(seeds, [0, 1, 2, 3, 4]);

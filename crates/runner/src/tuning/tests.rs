@@ -9,7 +9,15 @@ fn tune_one(top: &str, search: &str) -> Result<Tuned, Stopped> {
     let mut watch = Watch { observer: &mut notes, stop: &stop, limit: None };
     let makers = Makers { catalogues: CATALOGUES, memory: None };
     let training = material.training(None, Seed(0));
-    tune(&experiment.pipelines[0], experiment.protocol, makers, &training, Seed(0), &mut watch, &crate::fakes::NoMachine)
+    tune(
+        &experiment.pipelines[0],
+        experiment.protocol,
+        makers,
+        &training,
+        Seed(0),
+        &mut watch,
+        &crate::fakes::NoMachine,
+    )
 }
 
 #[test]
