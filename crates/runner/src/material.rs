@@ -26,6 +26,7 @@ pub struct Material {
     /// Where the own validation images start in the pool.
     n_train: usize,
     test: Labelled,
+    audit: Option<results::Audit>,
 }
 
 impl Material {
@@ -51,7 +52,13 @@ impl Material {
         };
         let (name, sha256) = (name.to_owned(), sha256.to_owned());
         let Splits { classes, test, provenance, .. } = splits;
-        Ok(Self { name, sha256, classes, provenance, pool, n_train, test })
+        Ok(Self { name, sha256, classes, provenance, pool, n_train, test, audit: None })
+    }
+
+    /// With what an audit of the images found, for the run's record.
+    #[must_use]
+    pub fn with_audit(self, audit: results::Audit) -> Self {
+        Self { audit: Some(audit), ..self }
     }
 
     /// Its name.
@@ -82,7 +89,7 @@ impl Material {
             test_labels: self.test.labels().as_slice().to_vec(),
             notes: self.provenance.notes.clone(),
             files: files.collect(),
-            audit: None,
+            audit: self.audit.clone(),
         }
     }
 
