@@ -6,7 +6,7 @@
 
 use crate::dataset;
 use bakeoff_core::Tensors;
-use bakeoff_runner::FeatureCache;
+use bakeoff_runner::{FeatureCache, clock};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::Write;
@@ -116,7 +116,7 @@ impl FeatureCache for FeatureFolder {
 /// Notes that a file was used.
 fn touch(path: &Path) {
     if let Ok(file) = File::options().append(true).open(path) {
-        let _ = file.set_modified(SystemTime::now());
+        let _ = file.set_modified(clock::moment());
     }
 }
 

@@ -22,6 +22,11 @@ impl Stopwatch {
     }
 }
 
+/// The time of day, for marking files as used.
+pub fn moment() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The time of day as RFC 3339 has it, UTC, in whole seconds.
 pub fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
