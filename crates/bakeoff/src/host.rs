@@ -5,6 +5,9 @@ use bakeoff_runner::Machine;
 use std::fs;
 use std::thread::available_parallelism;
 
+/// The commit of the source; empty where it is not known.
+const COMMIT: &str = env!("BAKEOFF_COMMIT");
+
 /// This process on this machine, read from `/proc`; what a system does not tell is 0 or empty.
 pub(crate) struct ThisHost {
     threads: usize,
@@ -25,7 +28,7 @@ impl ThisHost {
             memory_mb: kilobytes("/proc/meminfo", "MemTotal:").unwrap_or(0) / 1024,
             os: os(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("BAKEOFF_COMMIT").to_owned(),
+            commit: COMMIT.to_owned(),
         }
     }
 }

@@ -67,7 +67,7 @@ fn page_sizes(head: &[u8]) -> Option<(u64, u64)> {
             zigzag |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 // An odd number is negative, which the library refuses.
-                return (zigzag % 2 == 0).then_some(zigzag / 2);
+                return zigzag.is_multiple_of(2).then_some(zigzag / 2);
             }
         }
         None

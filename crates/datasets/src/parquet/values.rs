@@ -5,6 +5,7 @@ use crate::problem::malformed;
 use ::parquet::column::reader::{get_column_reader, get_typed_column_reader};
 use ::parquet::data_type::DataType;
 use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::ColumnChunkMetaData;
 use ::parquet::file::reader::FileReader;
 use bakeoff_core::LoadError;
 use std::path::Path;
@@ -28,7 +29,7 @@ pub(super) fn for_each_batch<T: DataType>(
     let wrong = |e: ParquetError| not_sound(path, &e);
     for group in 0..file.num_row_groups() {
         let group = file.get_row_group(group).map_err(wrong)?;
-        let column = group.metadata().columns().get(leaf).map(|column| column.column_descr_ptr());
+        let column = group.metadata().columns().get(leaf).map(ColumnChunkMetaData::column_descr_ptr);
         let column = column.filter(|column| column.physical_type() == T::get_physical_type());
         let column = column.ok_or_else(|| {
             malformed(path, None, "the same columns in every row group", "one that lacks a column or has another type")
