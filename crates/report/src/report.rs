@@ -1,21 +1,78 @@
 //! What every readable report says, before it has a form.
 
-use bakeoff_results::{Detail, Row, Run, Summary, details, summarise};
+use crate::pictures::Pictures;
+use crate::plot::Mark;
+use bakeoff_results::{Detail, Outcome, Row, Run, Summary, details, summarise};
 use std::collections::BTreeSet;
 
-/// A run with its figures.
-pub(crate) struct Content<'a> {
+/// A run with its figures, and what is shown besides.
+pub struct Report<'a> {
     pub(crate) run: &'a Run,
+    pub(crate) rows: &'a [Row],
     pub(crate) summary: Summary,
     pub(crate) details: Vec<Detail>,
     /// Seeds that any row has.
     pub(crate) seeds: Vec<u64>,
+    pub(crate) title: String,
+    pub(crate) command: String,
+    pub(crate) pictures: Pictures,
 }
 
-impl<'a> Content<'a> {
-    pub(crate) fn of(run: &'a Run, rows: &[Row]) -> Self {
+impl<'a> Report<'a> {
+    /// The report of a run with these rows. All figures are computed here, once for every format.
+    pub fn of(run: &'a Run, rows: &'a [Row]) -> Self {
         let seeds: BTreeSet<u64> = rows.iter().map(|row| row.cell.seed).collect();
-        Self { run, summary: summarise(run, rows), details: details(run, rows), seeds: seeds.into_iter().collect() }
+        Self {
+            run,
+            rows,
+            summary: summarise(run, rows),
+            details: details(run, rows),
+            seeds: seeds.into_iter().collect(),
+            title: run.name.clone(),
+            command: String::new(),
+            pictures: Pictures::default(),
+        }
+    }
+
+    /// Another title than the run's name.
+    pub fn titled(self, title: &str) -> Self {
+        Self { title: title.to_owned(), ..self }
+    }
+
+    /// The command that runs it again.
+    pub fn with_command(self, command: &str) -> Self {
+        Self { command: command.to_owned(), ..self }
+    }
+
+    /// Pictures of what was learned, and of images that tell pipelines apart.
+    pub fn with_pictures(self, pictures: Pictures) -> Self {
+        Self { pictures, ..self }
+    }
+
+    /// Its figures.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// What a pipeline is drawn as.
+    pub(crate) fn mark(&self, name: &str) -> Mark {
+        Mark(self.run.pipelines.iter().position(|pipeline| pipeline == name).unwrap_or(0))
+    }
+
+    /// Accuracy of each seed of a pipeline at the greatest training size, in the order of seeds.
+    pub(crate) fn by_seed(&self, name: &str) -> Vec<(u64, f64)> {
+        let rank = |row: &Row| row.cell.train_size.unwrap_or(usize::MAX);
+        let greatest = self.rows.iter().map(rank).max();
+        let rows = self.rows.iter().filter(|row| row.cell.pipeline == name && Some(rank(row)) == greatest);
+        let mut seeds: Vec<(u64, f64)> = rows
+            .filter_map(|row| match &row.outcome {
+                Outcome::Done(measured) => Some((row.cell.seed, measured.accuracy(&self.run.dataset.test_labels)?)),
+                _ => None,
+            })
+            .collect();
+        seeds.sort_by_key(|(seed, _)| *seed);
+        seeds.dedup_by_key(|(seed, _)| *seed);
+        seeds
     }
 
     /// The sentences under the leaderboard: what its figures are.
@@ -44,6 +101,11 @@ impl<'a> Content<'a> {
             self.level(),
             margin.trim_start_matches('+'),
         )
+    }
+
+    /// What the clock is worth; `None` where that was not measured.
+    pub(crate) fn about_noise(&self) -> Option<String> {
+        None
     }
 
     pub(crate) fn level(&self) -> String {
