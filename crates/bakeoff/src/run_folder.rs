@@ -136,6 +136,7 @@ mod tests {
             test_labels: vec![0, 1],
             notes: Vec::new(),
             files: Vec::new(),
+            audit: None,
         };
         let host = Host {
             cpu: String::new(),
@@ -159,6 +160,7 @@ mod tests {
             comparisons: Vec::new(),
             confidence: 0.95,
             equivalence: 0.005,
+            noise: None,
         };
         Store::create_or_open(&folder.join(STORE), &run).unwrap();
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use bakeoff_report::{CATALOGUE, Format};
+use bakeoff_report::{CATALOGUE, Format, Gallery, Picture, Pictures, Report, Stroke};
 use bakeoff_results::{Row, Run};
 use common::{rows, rows_of_sizes, run};
 use std::fs;
@@ -14,7 +14,7 @@ fn format(name: &str) -> &'static Format {
 }
 
 fn rendered(name: &str, run: &Run, rows: &[Row]) -> String {
-    (format(name).render)(run, rows).unwrap()
+    (format(name).render)(&Report::of(run, rows)).unwrap()
 }
 
 /// Writes the reports where a person can look at them.
@@ -27,7 +27,7 @@ fn every_format_renders_full_empty_and_interrupted_runs() {
         assert!(text.contains("hog-svm") && text.ends_with('\n'), "{}", format.name);
         let few = rendered(format.name, &run(), &rows()[..2]);
         assert!(few.contains("hog-svm") || format.name == "html", "{}", format.name);
-        let none = (format.render)(&run(), &[]);
+        let none = (format.render)(&Report::of(&run(), &[]));
         assert!(none.is_ok(), "{}", format.name);
     }
 }

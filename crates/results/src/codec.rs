@@ -189,7 +189,11 @@ fn check_row(run: &Run, row: &Row) -> Result<(), String> {
     if expected != found {
         return Err(format!("expected predictions for {expected} test images, found {found}"));
     }
-    check_ids(&measured.predicted, run.dataset.classes.len())
+    let (k, n) = (run.dataset.classes.len(), measured.scores.len());
+    if n != 0 && n != k * expected {
+        return Err(format!("expected {k} scores for each of {expected} test images, found {n}"));
+    }
+    check_ids(&measured.predicted, k)
 }
 
 fn check_levels(run: &Run) -> Result<(), String> {
@@ -210,9 +214,32 @@ fn check_ids(ids: &[usize], n_classes: usize) -> Result<(), String> {
 }
 
 fn without_predicted(measured: &Measured) -> String {
-    let mut json = value_of(measured);
-    json["predicted"] = Value::Array(Vec::new());
+    // Scores are many: they are not to pass through JSON only to be dropped.
+    let mut json = value_of(&Measured { predicted: Vec::new(), scores: Vec::new(), ..measured.clone() });
+    for blob in ["predicted", "scores"] {
+        json[blob] = Value::Array(Vec::new());
+    }
     json.to_string()
+}
+
+/// Scores as little-endian bytes and their checksum; `None` where there are none.
+pub(crate) fn encode_scores(row: &Row) -> Option<(Vec<u8>, i64)> {
+    let Outcome::Done(measured) = &row.outcome else { return None };
+    let bytes: Vec<u8> = measured.scores.iter().flat_map(|score| score.to_le_bytes()).collect();
+    let checksum = checksum(&[Some(row.cell.digest.as_bytes()), Some(&bytes)]);
+    (!bytes.is_empty()).then_some((bytes, checksum))
+}
+
+/// The scores of a cell, checked.
+pub(crate) fn decode_scores(run: &Run, digest: &str, bytes: &[u8], found: i64) -> Result<Vec<f32>, String> {
+    if checksum(&[Some(digest.as_bytes()), Some(bytes)]) != found {
+        return Err(format!("the checksum of the scores of cell {digest} does not fit them"));
+    }
+    let expected = 4 * run.dataset.test_labels.len() * run.dataset.classes.len();
+    if bytes.len() != expected {
+        return Err(format!("cell {digest}: expected scores of {expected} bytes, found {}", bytes.len()));
+    }
+    Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
 fn measured_of(json: &str, predicted: Vec<usize>) -> Result<Measured, String> {

@@ -24,7 +24,10 @@ pub use detail::{ClassAccuracy, Detail, Tuning, details};
 pub use error::StoreError;
 pub use frontier::frontier;
 pub use interval::{Interval, IntervalKind};
-pub use row::{Cell, Confusion, Dataset, EpochLoss, Host, Measured, Outcome, Row, Run, Seconds, Trial};
+pub use row::{
+    Audit, Cell, Confusion, Dataset, DuplicatePair, Duplicates, EpochLoss, Host, ImagePlace, Measured, Noise, Outcome,
+    Row, Run, Seconds, Trial,
+};
 pub use similarity::by_similarity;
 pub use store::{Store, sort_by_plan};
 pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, summarise};

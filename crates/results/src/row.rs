@@ -31,6 +31,18 @@ pub struct Run {
     pub confidence: f64,
     /// Half width of the range of differences that count as none, as a fraction of accuracy, say 0.005.
     pub equivalence: f64,
+    /// What the machine's clock is worth; `None` where it was not measured.
+    #[serde(default)]
+    pub noise: Option<Noise>,
+}
+
+/// How far two timings of the same work lay apart on the machine when the run began: its A/A noise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Noise {
+    /// Pairs of timings.
+    pub pairs: usize,
+    /// The ratio of the slower to the faster one of a pair that 95% of pairs stay below, say 1.08.
+    pub ratio: f64,
 }
 
 /// The data of a run, as it was used.
@@ -54,6 +66,61 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// (path, bytes, SHA-256) of each file.
     pub files: Vec<(String, u64, String)>,
+    /// Duplicates and other oddities; `None` where nobody looked.
+    #[serde(default)]
+    pub audit: Option<Audit>,
+}
+
+/// What an audit of the images found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Pairs of images with the same pixels.
+    pub exact: Duplicates,
+    /// Pairs of images that look the same and are not.
+    pub near: Duplicates,
+    /// Pairs of either kind whose labels differ.
+    pub conflicts: usize,
+    /// Images of one single value.
+    pub constant: usize,
+    /// Images that could not be read and were left out.
+    pub unreadable: usize,
+    /// Some of the pairs, those across parts and with different labels first.
+    pub pairs: Vec<DuplicatePair>,
+}
+
+/// Numbers of pairs, or of test images, that are duplicates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicates {
+    /// Pairs within the training part.
+    pub train: usize,
+    /// Pairs within the test part.
+    pub test: usize,
+    /// Test images with a duplicate in the training part.
+    pub across: usize,
+}
+
+/// Two images that are the same or look the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicatePair {
+    /// Whether all pixels are the same.
+    pub exact: bool,
+    /// The one.
+    pub a: ImagePlace,
+    /// The other.
+    pub b: ImagePlace,
+}
+
+/// An image of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImagePlace {
+    /// Whether it is in the test part.
+    pub test: bool,
+    /// Its position in its part.
+    pub position: usize,
+    /// Its class id.
+    pub label: usize,
+    /// Its file, where it has one of its own.
+    pub file: Option<String>,
 }
 
 /// The machine and program of a run.
@@ -124,6 +191,10 @@ pub struct Measured {
     pub n_train: usize,
     /// Predicted class id of every test image, in the order of `Dataset::test_labels`.
     pub predicted: Vec<usize>,
+    /// The score of every test image for every class, row by row (n, k); empty where it is not kept, and in what
+    /// [`crate::Store::rows`] gives: [`crate::Store::scores`] reads it.
+    #[serde(default)]
+    pub scores: Vec<f32>,
     /// d, the numbers an image became.
     pub dim: usize,
     /// Wall seconds of extraction for training and test images, fitting the extractor included; one entry a repeat.
@@ -134,6 +205,9 @@ pub struct Measured {
     pub tune: Seconds,
     /// Wall seconds of scoring all test rows, features excluded.
     pub predict: Vec<Seconds>,
+    /// Wall seconds of one image alone, from its pixels to its class; one entry a timed image, in the order of timing.
+    #[serde(default)]
+    pub latency: Vec<Seconds>,
     /// Wall seconds of the cell from end to end.
     pub total: Seconds,
     /// CPU seconds of the cell from end to end, over all threads; 0 where unknown.

@@ -1,6 +1,6 @@
 //! The store of one run: an SQLite file in WAL mode, one transaction a finished cell.
 //!
-//! # Schema, version 1
+//! # Schema, version 2
 //! `PRAGMA application_id` is 0x62616b65 ("bake"), `PRAGMA user_version` the schema version.
 //!
 //! ```sql
@@ -19,11 +19,18 @@
 //!   train_size  INTEGER,                   -- NULL for all images
 //!   outcome     TEXT NOT NULL,             -- done, refused or failed
 //!   message     TEXT,                      -- the reason or error; NULL when done
-//!   measured    TEXT,                      -- JSON of Measured without `predicted`; NULL unless done
+//!   measured    TEXT,                      -- JSON of Measured without `predicted` and `scores`; NULL unless done
 //!   predicted   BLOB,                      -- the predicted class id of every test image; NULL unless done
 //!   checksum    INTEGER NOT NULL
 //! ) STRICT;
+//! CREATE TABLE score (                     -- what the predictions of a cell were chosen by, where it is kept
+//!   digest      TEXT PRIMARY KEY REFERENCES cell (digest),
+//!   scores      BLOB NOT NULL,             -- f32, little endian, test image after test image, class after class
+//!   checksum    INTEGER NOT NULL
+//! ) STRICT;
 //! ```
+//!
+//! Version 1 had no table `score`; such a store is read and continued as it is, and keeps no scores.
 //!
 //! A checksum is 64-bit FNV-1a over the row's other columns in order, each as a tag byte (0 for NULL), its length in
 //! eight little-endian bytes and its bytes. SQLite notices damaged pages of its trees, but not a changed byte
@@ -41,11 +48,15 @@ use crate::codec;
 use crate::error::{BUSY_SECONDS, StoreError};
 use crate::row::{Cell, Row, Run};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const APPLICATION_ID: i64 = 0x6261_6b65;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// The first version.
+const OLDEST: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE run (
@@ -66,6 +77,11 @@ CREATE TABLE cell (
   measured    TEXT,
   predicted   BLOB,
   checksum    INTEGER NOT NULL
+) STRICT;
+CREATE TABLE score (
+  digest      TEXT PRIMARY KEY REFERENCES cell (digest),
+  scores      BLOB NOT NULL,
+  checksum    INTEGER NOT NULL
 ) STRICT;";
 
 /// The results of one run, on disk.
@@ -74,6 +90,7 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     run: Run,
+    keeps_scores: bool,
 }
 
 impl Store {
@@ -120,10 +137,10 @@ impl Store {
     }
 
     fn of(connection: Connection, path: &Path) -> Result<Self, StoreError> {
-        check_identity(&connection, path)?;
+        let version = check_identity(&connection, path)?;
         check_pages(&connection, path)?;
         let run = read_run(&connection, path)?;
-        Ok(Self { connection, path: path.to_owned(), run })
+        Ok(Self { connection, path: path.to_owned(), run, keeps_scores: version > 1 })
     }
 
     /// What the run is about.
@@ -151,8 +168,45 @@ impl Store {
             stored.predicted,
             stored.checksum(),
         ];
-        let changed = self.connection.execute(insert, values).map_err(|e| self.error(e))?;
-        Ok(changed == 1)
+        let scores = codec::encode_scores(row).filter(|_| self.keeps_scores);
+        let write = || -> rusqlite::Result<bool> {
+            let transaction = self.connection.unchecked_transaction()?;
+            let is_new = transaction.execute(insert, values)? == 1;
+            if let Some((bytes, checksum)) = scores.filter(|_| is_new) {
+                let insert = "INSERT INTO score (digest, scores, checksum) VALUES (?1, ?2, ?3)";
+                transaction.execute(insert, params![stored.digest, bytes, checksum])?;
+            }
+            transaction.commit()?;
+            Ok(is_new)
+        };
+        write().map_err(|e| self.error(e))
+    }
+
+    /// The scores (n, k) of a cell's test images, row by row, as [`Measured::scores`](crate::Measured::scores) had them;
+    /// `None` where they were not kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when they are not what was written, else the errors of [`Store::open`].
+    pub fn scores(&self, digest: &str) -> Result<Option<Vec<f32>>, StoreError> {
+        if !self.keeps_scores {
+            return Ok(None);
+        }
+        let select = "SELECT scores, checksum FROM score WHERE digest = ?1";
+        let found = self.connection.query_row(select, [digest], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)));
+        let Some((bytes, checksum)) = found.optional().map_err(|e| self.error(e))? else { return Ok(None) };
+        let scores = codec::decode_scores(&self.run, digest, &bytes, checksum);
+        scores.map(Some).map_err(|what| StoreError::damaged(&self.path, what))
+    }
+
+    /// The digests of all cells that are stored, whatever came of them.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn digests(&self) -> Result<BTreeSet<String>, StoreError> {
+        let read = || -> rusqlite::Result<BTreeSet<String>> {
+            self.connection.prepare("SELECT digest FROM cell")?.query_map([], |row| row.get(0))?.collect()
+        };
+        read().map_err(|e| self.error(e))
     }
 
     /// Whether the cell with this digest is stored, whatever came of it.
@@ -278,12 +332,13 @@ fn fill(connection: &Connection, run: &Run) -> rusqlite::Result<()> {
     connection.execute(insert, values).map(|_| ())
 }
 
-fn check_identity(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+/// The schema's version, when it is one that is known.
+fn check_identity(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let (application, version, objects) = identity(connection).map_err(|e| StoreError::of(path, e))?;
     let foreign = |found: String| Err(StoreError::Foreign { path: path.to_owned(), found });
     match (application, version) {
         (0, 0) if objects == 0 => foreign("an empty file".to_owned()),
-        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, OLDEST..=VERSION) => Ok(version),
         (APPLICATION_ID, found) if found > VERSION => {
             Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION })
         }

@@ -154,9 +154,9 @@ fn files_that_are_no_stores_are_named_and_left_alone() {
 fn a_newer_schema_is_told_with_both_versions() {
     let (_folder, path) = fresh();
     drop(Store::create_or_open(&path, &sample()).unwrap());
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     for error in [Store::open(&path).unwrap_err(), Store::create_or_open(&path, &sample()).unwrap_err()] {
-        assert!(error.to_string().contains("has schema version 2, this program knows 1"), "{error}");
+        assert!(error.to_string().contains("has schema version 3, this program knows 2"), "{error}");
     }
     Connection::open(&path).unwrap().pragma_update(None, "user_version", -7).unwrap();
     assert!(matches!(Store::open(&path).unwrap_err(), StoreError::Damaged { .. }));
@@ -320,4 +320,59 @@ fn filled(path: &Path) {
         store.commit(&done("b", seed, &LABELS)).unwrap();
         store.commit(&failed("a", seed, "the loss is NaN in epoch 3")).unwrap();
     }
+}
+
+#[test]
+fn scores_come_back_to_the_bit_and_only_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = sample();
+    let (n, k) = (run.dataset.test_labels.len(), run.dataset.classes.len());
+    let store = Store::create_or_open(&folder.path().join("r.sqlite"), &run).unwrap();
+    let mut row = done(&run.pipelines[0], 0, &vec![0; n]);
+    let scores: Vec<f32> = (0..n * k).map(|i| (i as f32).sin() * 1e-3).collect();
+    let Outcome::Done(measured) = &mut row.outcome else { unreachable!() };
+    measured.scores.clone_from(&scores);
+    assert!(store.commit(&row).unwrap() && !store.commit(&row).unwrap());
+    assert_eq!(store.scores(&row.cell.digest).unwrap(), Some(scores));
+    assert_eq!(store.scores("none").unwrap(), None);
+    assert_eq!(store.digests().unwrap().into_iter().collect::<Vec<_>>(), [row.cell.digest.clone()]);
+    let Outcome::Done(read) = &store.rows().unwrap()[0].outcome else { unreachable!() };
+    assert!(read.scores.is_empty());
+    let Outcome::Done(measured) = &mut row.outcome else { unreachable!() };
+    measured.scores.pop();
+    row.cell.digest = "f".repeat(64);
+    assert!(store.commit(&row).unwrap_err().to_string().contains("scores for each of"));
+}
+
+#[test]
+fn scores_that_were_changed_on_disk_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, run) = (folder.path().join("r.sqlite"), sample());
+    let store = Store::create_or_open(&path, &run).unwrap();
+    let (n, k) = (run.dataset.test_labels.len(), run.dataset.classes.len());
+    let mut row = done(&run.pipelines[0], 0, &vec![0; n]);
+    let Outcome::Done(measured) = &mut row.outcome else { unreachable!() };
+    measured.scores = vec![1.5; n * k];
+    store.commit(&row).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute("UPDATE score SET scores = zeroblob(length(scores))", []).unwrap();
+    let told = store.scores(&row.cell.digest).unwrap_err().to_string();
+    assert!(told.contains("checksum of the scores"), "{told}");
+}
+
+#[test]
+fn a_store_of_the_first_version_is_continued_without_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, run) = (folder.path().join("r.sqlite"), sample());
+    drop(Store::create_or_open(&path, &run).unwrap());
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE score; PRAGMA user_version = 1").unwrap();
+    drop(old);
+    let store = Store::create_or_open(&path, &run).unwrap();
+    let (n, k) = (run.dataset.test_labels.len(), run.dataset.classes.len());
+    let mut row = done(&run.pipelines[0], 0, &vec![0; n]);
+    let Outcome::Done(measured) = &mut row.outcome else { unreachable!() };
+    measured.scores = vec![0.5; n * k];
+    assert!(store.commit(&row).unwrap());
+    assert_eq!((store.scores(&row.cell.digest).unwrap(), store.rows().unwrap().len()), (None, 1));
 }

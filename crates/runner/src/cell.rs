@@ -96,6 +96,9 @@ fn stored(
     (Some(StoredPipeline::of(&tuned.settings, fitted, training.len(), bench.catalogues)), None)
 }
 
+/// Scores of a cell that are kept: 64 MB.
+const MOST_SCORES: usize = 1 << 24;
+
 /// Figures of the cell as a whole.
 #[derive(Clone, Copy)]
 struct Ends {
@@ -110,18 +113,20 @@ fn measured(
     training: &Training<'_>,
     tuned: Tuned,
     fitted: FittedPipeline,
-    predicted: Vec<usize>,
+    (predicted, scores): (Vec<usize>, Vec<f32>),
     spent: Spent,
     ends: Ends,
 ) -> Measured {
     Measured {
         n_train: training.len(),
         predicted,
+        scores: if scores.len() <= MOST_SCORES { scores } else { Vec::new() },
         dim: fitted.dim(),
         features: vec![spent.features],
         fit: vec![spent.fit],
         tune: tuned.seconds,
         predict: vec![spent.predict],
+        latency: Vec::new(),
         total: ends.total,
         cpu: ends.cpu,
         threads: ends.threads,

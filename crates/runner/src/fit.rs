@@ -164,21 +164,24 @@ impl FittedPipeline {
         self.notes.extend(notes);
     }
 
-    /// The predicted class ids of images, block by block: the class of the greatest mean score of all branches.
+    /// The predicted class ids of images and the scores that they come from, row by row, block by block: the class of the
+    /// greatest mean score of all branches.
     pub(crate) fn predict(
         &self,
         images: ImagesView<'_>,
         watch: &Watch<'_>,
         spent: &mut Spent,
-    ) -> Result<Vec<usize>, Stopped> {
-        let mut predicted = Vec::with_capacity(images.len());
+    ) -> Result<(Vec<usize>, Vec<f32>), Stopped> {
+        let (mut predicted, mut kept) = (Vec::with_capacity(images.len()), Vec::new());
         let block = block(&self.branches);
         for start in (0..images.len()).step_by(block) {
             watch.check()?;
             let images = images.range(start, (start + block).min(images.len()));
-            predicted.extend(classes(scores(&self.branches, images, spent).view())?);
+            let scores = scores(&self.branches, images, spent);
+            predicted.extend(classes(scores.view())?);
+            kept.extend(scores);
         }
-        Ok(predicted)
+        Ok((predicted, kept))
     }
 
     /// The numbers an image becomes, in all branches.

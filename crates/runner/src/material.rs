@@ -81,6 +81,7 @@ impl Material {
             test_labels: self.test.labels().as_slice().to_vec(),
             notes: self.provenance.notes.clone(),
             files: files.collect(),
+            audit: None,
         }
     }
 

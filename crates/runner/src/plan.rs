@@ -94,6 +94,7 @@ impl Plan {
             comparisons: experiment.comparisons.clone(),
             confidence: experiment.protocol.confidence,
             equivalence: experiment.protocol.equivalence,
+            noise: None,
         }
     }
 }

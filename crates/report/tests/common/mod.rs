@@ -60,6 +60,7 @@ pub(crate) fn run() -> Run {
             test_labels: (0..n_test).map(|i| i % 10).collect(),
             notes: vec!["2 images occur in both parts".to_owned(), "grey, <b>not</b> colour".to_owned()],
             files: (0..23).map(|i| (format!("folder/part|{i}.gz"), 1000 + i, "ab".repeat(32))).collect(),
+            audit: None,
         },
         host: Host {
             cpu: "AMD EPYC 9555 64-Core Processor".to_owned(),
@@ -75,6 +76,7 @@ pub(crate) fn run() -> Run {
         comparisons: Vec::new(),
         confidence: 0.95,
         equivalence: 0.005,
+        noise: None,
     }
 }
 
@@ -150,11 +152,13 @@ fn done(pipeline: &str, seed: u64, chance: usize) -> Row {
     let measured = Measured {
         n_train: 60_000,
         predicted,
+        scores: Vec::new(),
         dim: 1296,
         features: vec![Seconds(1.7 * scale)],
         fit: vec![Seconds(9.25 * scale)],
         tune: Seconds(88.0 * scale),
         predict: vec![Seconds(0.012 * scale)],
+        latency: Vec::new(),
         total: Seconds(101.0 * scale),
         cpu: Seconds(180.0 * scale),
         threads: 2,

@@ -23,6 +23,7 @@ pub(crate) fn run_of(pipelines: &[&str], test_labels: &[usize], n_classes: usize
             test_labels: test_labels.to_vec(),
             notes: vec!["generated".to_owned()],
             files: vec![("train.bin".to_owned(), 12, "ef".repeat(32))],
+            audit: None,
         },
         host: Host {
             cpu: "a processor".to_owned(),
@@ -38,6 +39,7 @@ pub(crate) fn run_of(pipelines: &[&str], test_labels: &[usize], n_classes: usize
         comparisons: Vec::new(),
         confidence: 0.95,
         equivalence: 0.005,
+        noise: None,
     }
 }
 
@@ -46,11 +48,13 @@ pub(crate) fn measured(predicted: &[usize]) -> Measured {
     Measured {
         n_train: 70,
         predicted: predicted.to_vec(),
+        scores: Vec::new(),
         dim: 36,
         features: vec![Seconds(0.25)],
         fit: vec![Seconds(1.5)],
         tune: Seconds(4.0),
         predict: vec![Seconds(0.125)],
+        latency: Vec::new(),
         total: Seconds(6.0),
         cpu: Seconds(11.0),
         threads: 2,

@@ -19,7 +19,7 @@ fn fitted(extra: &str, memory: Option<u64>, material: &Material) -> (FittedPipel
     let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), &mut watch, &mut spent).unwrap();
     let test = material.test().open_for(&pipeline);
     let predicted = pipeline.predict(test, &watch, &mut spent).unwrap();
-    (pipeline, predicted)
+    (pipeline, predicted.0)
 }
 
 /// The rows that a classifier sees, and what is told of them.
@@ -144,6 +144,6 @@ fn two_equal_branches_predict_as_one() {
     let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), &mut watch, &mut spent).unwrap();
     let predicted = pipeline.predict(material.test().open_for(&pipeline), &watch, &mut spent).unwrap();
     let (one, alone) = fitted("", None, &material);
-    assert_eq!(predicted, alone);
+    assert_eq!(predicted.0, alone);
     assert_eq!((pipeline.dim(), pipeline.model_bytes()), (2 * one.dim(), 2 * one.model_bytes()));
 }
