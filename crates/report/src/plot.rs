@@ -33,7 +33,7 @@ impl Width {
     /// In pixels.
     pub(crate) fn px(self) -> f64 {
         match self {
-            Self::Wide => 760.0,
+            Self::Wide => 860.0,
             Self::Narrow => 350.0,
         }
     }

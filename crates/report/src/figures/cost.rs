@@ -135,7 +135,9 @@ fn draw(
             );
             drawing.group(&mark.class(), &title, |drawing| {
                 if let Some(interval) = choice.pipeline.interval {
-                    drawing.line(&[(choice.cost, interval.lo * 100.0), (choice.cost, interval.hi * 100.0)]);
+                    drawing.group("whole", "", |drawing| {
+                        drawing.line(&[(choice.cost, interval.lo * 100.0), (choice.cost, interval.hi * 100.0)]);
+                    });
                 }
                 drawing.mark(mark, (choice.cost, choice.accuracy * 100.0), 5.5);
             });
