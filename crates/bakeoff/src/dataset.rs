@@ -2,7 +2,7 @@
 
 use crate::algorithms::CATALOGUES;
 use anyhow::Context;
-use bakeoff_core::RemoteFile;
+use bakeoff_core::{RemoteFile, Splits};
 use bakeoff_datasets::{CATALOGUE, Fit, FolderOptions, Source, check_table, content_hash, default_root};
 use bakeoff_runner::{DatasetChoice, Material, Vocabulary};
 use serde_json::{Value, json};
@@ -60,6 +60,13 @@ pub(crate) fn instead(name: &str, of: &DatasetChoice) -> DatasetChoice {
 /// Loads the data of an experiment. Relative paths start from `base`, the experiment file's folder, or else from the
 /// current one.
 pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<Material> {
+    let (name, splits) = load(choice, base)?;
+    let sha256 = content_hash(&splits);
+    Material::new(&name, splits, &sha256).context("failed to load the dataset")
+}
+
+/// The name of the data of an experiment, and its images.
+pub(crate) fn load(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<(String, Splits)> {
     let source = match choice {
         DatasetChoice::Named(name) => Source::from_name_or_path(name),
         DatasetChoice::Table(table) => Source::from_table(table).map_err(|problems| {
@@ -68,11 +75,10 @@ pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Resul
         })?,
     };
     let search: Vec<PathBuf> = base.map(|base| vec![base.to_owned(), PathBuf::new()]).unwrap_or_default();
-    let load = || -> anyhow::Result<Material> {
+    let load = || -> anyhow::Result<(String, Splits)> {
         let dataset = bakeoff_datasets::open(&source, &search)?;
         let splits = dataset.load(&root())?;
-        let sha256 = content_hash(&splits);
-        Ok(Material::new(&dataset.card().name, splits, &sha256)?)
+        Ok((dataset.card().name.clone(), splits))
     };
     load().context("failed to load the dataset")
 }

@@ -1,5 +1,6 @@
 //! The program: commands, exit codes, and nothing that computes.
 
+mod again;
 mod algorithms;
 mod args;
 mod catalogue;
@@ -10,7 +11,9 @@ mod experiments;
 mod host;
 mod interrupt;
 mod models;
+mod opening;
 mod output;
+mod pictures;
 mod progress;
 mod rendering;
 mod run_folder;

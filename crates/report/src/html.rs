@@ -13,8 +13,8 @@ mod head;
 mod leaderboard;
 mod page;
 
-use crate::report::Report;
 use crate::figures::{self, Figure};
+use crate::report::Report;
 use crate::tables::{self, Kind, Table};
 use crate::text::visible;
 use crate::{Format, ReportError};

@@ -1,6 +1,6 @@
 //! Markdown: the report's twin for terminals, repositories and mail.
 
-use crate::report::{Report, MOST_CLASSES};
+use crate::report::{MOST_CLASSES, Report};
 use crate::tables::{self, Kind, Table};
 use crate::text::{fenced, markdown};
 use crate::{Format, ReportError};
@@ -93,7 +93,8 @@ fn dataset(run: &Run) -> String {
 fn again(report: &Report<'_>) -> String {
     let run = report.run;
     let file = markdown(&format!("{}.toml", run.name));
-    let command = if report.command.is_empty() { String::new() } else { format!("{}\n", fenced(&report.command, "sh")) };
+    let command =
+        if report.command.is_empty() { String::new() } else { format!("{}\n", fenced(&report.command, "sh")) };
     let how = format!("{command}The experiment, as {file}:");
     section("How to run it again", &format!("{how}\n\n{}", fenced(&run.as_written, "toml")))
 }

@@ -1,6 +1,6 @@
 //! Tables of texts, the same for every form of report. Who renders them makes the texts safe.
 
-use crate::report::{Report, MOST_FILES, confused_pairs};
+use crate::report::{MOST_FILES, Report, confused_pairs};
 use bakeoff_results::words::{
     bytes, duration, p_value, percent, percent_interval, points, points_interval, significant,
 };

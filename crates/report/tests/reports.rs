@@ -186,7 +186,8 @@ fn before_script(html: &str) -> &str {
 fn pictures(text: &str) -> Pictures {
     let text = text.to_owned();
     let stroke = Stroke { from: (0.0, f32::NAN), to: (1.0, 0.5), weight: 0.5 };
-    let plain = Picture { png: b"png".to_vec(), size: (28, 28), alt: text.clone(), caption: text.clone(), strokes: Vec::new() };
+    let plain =
+        Picture { png: b"png".to_vec(), size: (28, 28), alt: text.clone(), caption: text.clone(), strokes: Vec::new() };
     let with_strokes = Picture { strokes: vec![stroke], size: (0, 0), ..plain.clone() };
     let gallery = Gallery { title: text.clone(), caption: text, pictures: vec![plain, with_strokes] };
     Pictures { galleries: vec![gallery] }
@@ -208,12 +209,18 @@ fn the_page_needs_nothing_from_elsewhere() {
         assert!(!html.contains(address), "{address}");
     }
     let with_pictures = rendered_with("html", &run(), &rows(), pictures("x"));
-    for (attribute, allowed) in [(" src=\"", "data:image/png;base64,"), ("href=\"", "#"), ("<image href=\"", "data:image/png;base64,")] {
+    for (attribute, allowed) in
+        [(" src=\"", "data:image/png;base64,"), ("href=\"", "#"), ("<image href=\"", "data:image/png;base64,")]
+    {
         let found = with_pictures.split(attribute).skip(1);
         let wrong = found.filter(|rest| !rest.starts_with(allowed) && !rest.starts_with("data:image/png;base64,"));
         assert_eq!(wrong.count(), 0, "{attribute}");
     }
-    assert!(html.contains("default-src 'none'") && html.contains("script-src 'sha256-") && html.contains("prefers-color-scheme: dark"));
+    assert!(
+        html.contains("default-src 'none'")
+            && html.contains("script-src 'sha256-")
+            && html.contains("prefers-color-scheme: dark")
+    );
 }
 
 #[test]
@@ -284,10 +291,22 @@ fn large() -> (Run, Vec<Row>) {
         for seed in 0..10u64 {
             let mut measured = measured.clone();
             // Right but for some images that depend on the pipeline, and some on the seed.
-            let guess = |i: usize| if (i * 7919 + p * 13) % 100 < 10 + p || (i as u64 * 31 + seed) % 97 == 0 { (i + 1) % 10 } else { i % 10 };
+            let guess = |i: usize| {
+                if (i * 7919 + p * 13) % 100 < 10 + p || (i as u64 * 31 + seed) % 97 == 0 {
+                    (i + 1) % 10
+                } else {
+                    i % 10
+                }
+            };
             measured.predicted = (0..10_000).map(guess).collect();
-            measured.curve = (1..=50).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
-            let cell = bakeoff_results::Cell { pipeline: pipeline.clone(), seed, train_size: None, digest: format!("{p}/{seed}") };
+            measured.curve =
+                (1..=50).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
+            let cell = bakeoff_results::Cell {
+                pipeline: pipeline.clone(),
+                seed,
+                train_size: None,
+                digest: format!("{p}/{seed}"),
+            };
             rows.push(Row { cell, outcome: bakeoff_results::Outcome::Done(measured) });
         }
     }

@@ -59,9 +59,8 @@ impl Answers {
     pub fn only(&self, family: &[usize]) -> Vec<usize> {
         let (ours, others): (Vec<_>, Vec<_>) =
             self.pipelines.iter().enumerate().partition(|(place, _)| family.contains(place));
-        let told = |&i: &usize| {
-            ours.iter().any(|(_, p)| p.right[i] == p.seeds) && others.iter().all(|(_, p)| p.right[i] == 0)
-        };
+        let told =
+            |&i: &usize| ours.iter().any(|(_, p)| p.right[i] == p.seeds) && others.iter().all(|(_, p)| p.right[i] == 0);
         if others.is_empty() { Vec::new() } else { (0..self.labels.len()).filter(told).collect() }
     }
 

@@ -8,7 +8,7 @@ use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
-use crate::{dataset, interrupt, output};
+use crate::{dataset, interrupt, output, pictures};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
 use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard, StoredPipeline};
@@ -107,6 +107,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let store = open_store(&folder, &plan, &material, &host)?;
     let models = Models { folder: &folder, most_bytes: args.model_limit as usize * 1_000_000 };
     let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &models, &material, &host)?;
+    if ended == Ended::Complete
+        && args.shard.is_none_or(|shard| shard.is_whole())
+        && let Err(error) = pictures::keep(&folder, &store, &plan.experiment.dataset, base)
+    {
+        tell(&format!("bakeoff: the report has no pictures: {error:#}"));
+    }
     let answer = output::show(&folder, &store, args.json)?;
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,

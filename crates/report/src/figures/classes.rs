@@ -50,9 +50,13 @@ fn draw(report: &Report<'_>, leader: &Detail, details: &[&Detail], finding: &str
         for (i, class) in classes.iter().enumerate() {
             let Some(accuracy) = class.accuracy else { continue };
             let place = i as f64;
-            drawing.group(&format!("{} bar", report.mark(&leader.name).class()), &said(leader, class, accuracy), |drawing| {
-                drawing.block((0.0, place - 0.36), (accuracy * 100.0, place + 0.36));
-            });
+            drawing.group(
+                &format!("{} bar", report.mark(&leader.name).class()),
+                &said(leader, class, accuracy),
+                |drawing| {
+                    drawing.block((0.0, place - 0.36), (accuracy * 100.0, place + 0.36));
+                },
+            );
         }
         for detail in details {
             let mark = report.mark(&detail.name);

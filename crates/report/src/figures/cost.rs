@@ -127,12 +127,8 @@ fn draw(
         drawing.group("frontier", "", |drawing| drawing.line(&steps(choices, on, plot.x.hi())));
         for choice in choices {
             let mark = report.mark(&choice.pipeline.name);
-            let title = format!(
-                "{}: {} for {}",
-                choice.pipeline.name,
-                percent(choice.accuracy),
-                (axis.written)(choice.cost)
-            );
+            let title =
+                format!("{}: {} for {}", choice.pipeline.name, percent(choice.accuracy), (axis.written)(choice.cost));
             drawing.group(&mark.class(), &title, |drawing| {
                 if let Some(interval) = choice.pipeline.interval {
                     drawing.group("whole", "", |drawing| {

@@ -63,5 +63,9 @@ fn draw(report: &Report<'_>, curves: &[&Detail], finding: &str, width: Width) ->
 
 /// A tick of a loss, which may be very small.
 fn short(value: f64) -> String {
-    if value != 0.0 && value.abs() < 0.001 { format!("{value:.0e}").replace('-', "−") } else { format!("{}", (value * 1e6).round() / 1e6) }
+    if value != 0.0 && value.abs() < 0.001 {
+        format!("{value:.0e}").replace('-', "−")
+    } else {
+        format!("{}", (value * 1e6).round() / 1e6)
+    }
 }

@@ -18,7 +18,8 @@ pub(crate) fn sizes(report: &Report<'_>) -> Option<Figure> {
         there.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))
     };
     let told = |size: usize| {
-        best(size).map_or_else(String::new, |p| format!("with {size} images {} leads ({})", p.name, percent(p.accuracy)))
+        best(size)
+            .map_or_else(String::new, |p| format!("with {size} images {} leads ({})", p.name, percent(p.accuracy)))
     };
     let finding = format!(
         "Accuracy against training size, with {} intervals: {}.",

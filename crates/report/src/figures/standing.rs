@@ -50,7 +50,8 @@ fn draw(report: &Report<'_>, ranking: &[&PipelineSummary], finding: &str, width:
         for (i, (pipeline, seeds)) in ranking.iter().zip(&seeds).enumerate() {
             let (Some(accuracy), Some(interval)) = (pipeline.accuracy, pipeline.interval) else { continue };
             let (mark, y) = (report.mark(&pipeline.name), i as f64);
-            let title = format!("{}: {}, {} {}", pipeline.name, percent(accuracy), report.level(), percent_interval(interval));
+            let title =
+                format!("{}: {}, {} {}", pipeline.name, percent(accuracy), report.level(), percent_interval(interval));
             drawing.group(&mark.class(), &title, |drawing| {
                 drawing.group("seeds", "", |drawing| {
                     // One dot would lie under the mark.

@@ -107,14 +107,8 @@ fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
         let all = powers.flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
         all.filter(|tick| (lo..=hi).contains(tick)).collect()
     };
-    let tries: [(&[f64], i32); 6] = [
-        (&[1.0, 2.0, 5.0], 1),
-        (&[1.0, 3.0], 1),
-        (&[1.0], 1),
-        (&[1.0], 2),
-        (&[1.0], 3),
-        (&[1.0], 6),
-    ];
+    let tries: [(&[f64], i32); 6] =
+        [(&[1.0, 2.0, 5.0], 1), (&[1.0, 3.0], 1), (&[1.0], 1), (&[1.0], 2), (&[1.0], 3), (&[1.0], 6)];
     let found = tries.iter().map(|(steps, every)| ticks(steps, *every)).find(|ticks| ticks.len() <= most.max(1));
     found.unwrap_or_default()
 }

@@ -8,9 +8,7 @@ use crate::text::visible;
 use maud::html;
 use plotters::backend::DrawingBackend;
 use plotters::style::text_anchor::{HPos, VPos};
-use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind, FontTransform,
-};
+use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind, FontTransform};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
