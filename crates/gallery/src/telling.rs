@@ -25,16 +25,22 @@ pub fn telling(
     if test.len() != answers.labels.len() {
         return Vec::new();
     }
-    let teller = Teller { run, answers, scores, test };
+    let place = |name: &String| answers.pipelines.iter().position(|p| p.name == *name);
+    let places = |family: &Family| family.pipelines.iter().filter_map(place).collect::<Vec<usize>>();
+    let right = |place: &usize| {
+        answers.pipelines[*place].right.iter().sum::<usize>() as f64 / answers.pipelines[*place].seeds as f64
+    };
+    let best = |family: &Family| places(family).into_iter().max_by(|a, b| right(a).total_cmp(&right(b)));
+    let teller = Teller { run, answers, scores, test, best: families.iter().filter_map(best).collect() };
     let mut galleries = Vec::new();
     if families.len() > 1 {
         for family in families {
-            let place = |name: &String| answers.pipelines.iter().position(|p| p.name == *name);
-            let places: Vec<usize> = family.pipelines.iter().filter_map(place).collect();
+            let places = places(family);
             let images = answers.only(&places);
             let caption = format!(
-                "{} test images that {} ({}) get right with every seed and nobody else with any{}.",
-                images.len(),
+                "{} that {} ({}) get right with every seed and nobody else with any{}. Under each its class, and what the best \
+                 pipeline of each family takes it for, with its score.",
+                counted(images.len()),
                 family.name,
                 family.pipelines.join(", "),
                 first_of(images.len()),
@@ -44,14 +50,18 @@ pub fn telling(
     }
     let nobody = answers.nobody();
     let caption = format!(
-        "{} test images that no pipeline gets right with any seed{}. Those come first that most pipelines take for the same \
+        "{} that no pipeline gets right with any seed{}. Those come first that most pipelines take for the same \
          class: some of them may be labelled wrongly.",
-        nobody.len(),
+        counted(nobody.len()),
         first_of(nobody.len()),
     );
     galleries.push(teller.gallery("Wrong with every pipeline", caption, &nobody));
     galleries.retain(|gallery| !gallery.pictures.is_empty());
     galleries
+}
+
+fn counted(n: usize) -> String {
+    if n == 1 { "1 test image".to_owned() } else { format!("{n} test images") }
 }
 
 fn first_of(n: usize) -> String {
@@ -63,6 +73,8 @@ struct Teller<'a> {
     answers: &'a Answers,
     scores: &'a Scores,
     test: ImagesView<'a>,
+    /// The place of the most accurate pipeline of each family: those that captions tell of.
+    best: Vec<usize>,
 }
 
 impl Teller<'_> {
@@ -79,10 +91,18 @@ impl Teller<'_> {
         let truth = self.class(*self.answers.labels.get(image)?);
         let said: Vec<String> =
             self.classes_said(image).iter().map(|(class, by)| self.said(image, *class, by)).collect();
-        let said = said.join("; ");
-        let alt = format!("test image {image}, a {truth}, taken for {said}");
-        let caption = format!("{truth}, taken for {said} (test image {image})");
+        let alt = format!("test image {image}, a {truth}, taken for {}", said.join("; "));
+        let best: Vec<String> = self.best.iter().map(|place| self.by(*place, image)).collect();
+        let caption = format!("{truth}. {}", best.join("; "));
         picture(self.test.image(image), self.test.shape(), alt, caption)
+    }
+
+    /// "hog-svm: coat 2.31": what a pipeline took the image for, with its score where scores are kept.
+    fn by(&self, place: usize, image: usize) -> String {
+        let pipeline = &self.answers.pipelines[place];
+        let class = pipeline.class[image];
+        let score = self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {score:.2}"));
+        format!("{}: {}{score}", pipeline.name, self.class(class))
     }
 
     /// The classes that pipelines took the image for, those of most pipelines first, with the pipelines' places.
@@ -116,5 +136,52 @@ impl Teller<'_> {
         let k = self.run.dataset.classes.len();
         let scores = self.scores.get(pipeline)?;
         scores.get(image.checked_mul(k)?.checked_add(class)?).copied().filter(|score| score.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakeoff_core::Images;
+    use bakeoff_results::PipelineAnswers;
+    use ndarray::Array4;
+
+    fn run(classes: &[&str]) -> Run {
+        let json = serde_json::json!({
+            "name": "r", "question": "", "as_written": "", "as_meant": "{}", "digest": "", "pipelines": ["a", "b"],
+            "comparisons": [], "confidence": 0.95, "equivalence": 0.005,
+            "dataset": {
+                "name": "d", "sha256": "", "classes": classes, "shape": [2, 2, 1], "train_counts": [], "test_counts": [],
+                "test_labels": [0, 1, 1], "notes": [], "files": [],
+            },
+            "host": {
+                "cpu": "", "cores": 1, "threads": 1, "simd": "", "memory_mb": 0, "os": "", "version": "", "commit": "",
+            },
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn images_come_with_what_was_said_of_them() {
+        let of = |name: &str, right: [usize; 3], class: [usize; 3]| PipelineAnswers {
+            name: name.to_owned(),
+            seeds: 1,
+            right: right.to_vec(),
+            class: class.to_vec(),
+        };
+        let answers = Answers {
+            labels: vec![0, 1, 1],
+            pipelines: vec![of("a", [1, 0, 0], [0, 0, 0]), of("b", [0, 1, 0], [1, 1, 0])],
+        };
+        let family = |name, pipeline: &str| Family { name, pipelines: vec![pipeline.to_owned()] };
+        let families = [family("networks", "a"), family("linear classifiers", "b")];
+        let scores = Scores::from([("a".to_owned(), vec![2.0, 1.0, 3.0, f32::NAN, 0.5, 0.0])]);
+        let images = Images::new(Array4::zeros((3, 2, 2, 1))).unwrap();
+        let galleries = telling(&run(&["cat", "<b>"]), &answers, &families, &scores, images.view());
+        let captions: Vec<&str> = galleries.iter().map(|g| g.pictures[0].caption.as_str()).collect();
+        assert_eq!(captions, ["cat. a: cat 2.00; b: <b>", "<b>. a: cat 3.00; b: <b>", "<b>. a: cat 0.50; b: cat"]);
+        assert!(galleries[2].caption.starts_with("1 test image that no pipeline gets right"));
+        // Images of another number are those of other data.
+        assert!(telling(&run(&["cat", "dog"]), &answers, &families, &scores, images.view().range(0, 2)).is_empty());
     }
 }
