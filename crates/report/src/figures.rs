@@ -1,16 +1,20 @@
 //! Pictures of figures, one file each: what is to be seen in a sentence, and the plot.
 
+mod budget;
 mod classes;
 mod cost;
 mod curves;
 mod differences;
+mod ranks;
 mod sizes;
 mod standing;
 
+pub(crate) use budget::budget;
 pub(crate) use classes::by_class;
 pub(crate) use cost::{cost, cost_axes};
 pub(crate) use curves::curves;
-pub(crate) use differences::differences;
+pub(crate) use differences::{Scale, differences, differences_of};
+pub(crate) use ranks::ranks;
 pub(crate) use sizes::sizes;
 pub(crate) use standing::standing;
 

@@ -50,7 +50,7 @@ fn sections(report: &Report<'_>) -> Vec<Option<Section>> {
         confusion::shown(report).and_then(|body| section("classes", "Classes", body)),
         gallery::shown(report).and_then(|body| section("pictures", "Images", body)),
         figures::curves(report).and_then(|about| section("curves", "Training curves", figure(&about))),
-        of_table("tuning", "Tuning", tables::tuning(report)),
+        tuning(report).and_then(|body| section("tuning", "Tuning", body)),
         section("dataset", "Dataset", dataset(run)),
         of_table("protocol", "Protocol", Some(tables::protocol(report))),
         of_table("environment", "Environment", Some(tables::environment(run))),
@@ -69,6 +69,11 @@ pub(crate) fn figure(about: &Figure) -> Markup {
             figcaption { (name(&about.finding)) }
         }
     }
+}
+
+fn tuning(report: &Report<'_>) -> Option<Markup> {
+    let tried = tables::tuning(report)?;
+    Some(html! { @if let Some(about) = figures::budget(report) { (figure(&about)) } (quiet_table(&tried)) })
 }
 
 fn sizes(report: &Report<'_>) -> Option<Markup> {

@@ -2,7 +2,7 @@
 
 use crate::pictures::Pictures;
 use crate::plot::Mark;
-use bakeoff_results::{Detail, Outcome, Row, Run, Summary, details, summarise};
+use bakeoff_results::{Detail, Latency, Outcome, Row, Run, Summary, details, latencies, summarise};
 use std::collections::BTreeSet;
 
 /// A run with its figures, and what is shown besides.
@@ -11,6 +11,7 @@ pub struct Report<'a> {
     pub(crate) rows: &'a [Row],
     pub(crate) summary: Summary,
     pub(crate) details: Vec<Detail>,
+    pub(crate) latencies: Vec<(String, Latency)>,
     /// Seeds that any row has.
     pub(crate) seeds: Vec<u64>,
     pub(crate) title: String,
@@ -27,6 +28,7 @@ impl<'a> Report<'a> {
             rows,
             summary: summarise(run, rows),
             details: details(run, rows),
+            latencies: latencies(run, rows),
             seeds: seeds.into_iter().collect(),
             title: run.name.clone(),
             command: String::new(),
@@ -105,7 +107,18 @@ impl<'a> Report<'a> {
 
     /// What the clock is worth; `None` where that was not measured.
     pub(crate) fn about_noise(&self) -> Option<String> {
-        None
+        let noise = self.run.noise?;
+        Some(format!(
+            "Of {} pairs of timings of the same work on this machine, 95% differed by less than {:.0}%: smaller differences in time \
+             are noise.",
+            noise.pairs,
+            (noise.ratio - 1.0) * 100.0
+        ))
+    }
+
+    /// How long one image takes with a pipeline, where that was timed.
+    pub(crate) fn latency(&self, name: &str) -> Option<Latency> {
+        self.latencies.iter().find(|(known, _)| known == name).map(|(_, latency)| *latency)
     }
 
     pub(crate) fn level(&self) -> String {

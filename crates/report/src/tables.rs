@@ -77,6 +77,7 @@ pub(crate) fn kind_in_a_word(kind: IntervalKind) -> &'static str {
     match kind {
         IntervalKind::Wilson => "Wilson",
         IntervalKind::ImageBootstrap | IntervalKind::TwoWayBootstrap => "bootstrap",
+        IntervalKind::ResampledSplits => "corrected t",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pairs of pipelines on the same test images, with the same seeds.
 
+use crate::cost::{CostRatio, cost_ratio};
 use crate::groups;
 use crate::groups::{Group, Right};
 use crate::interval::{Crossed, Interval, IntervalKind};
@@ -38,6 +39,9 @@ pub struct Comparison {
     pub exploratory: bool,
     /// What would settle it, when it is undecided.
     pub settling: Option<Settling>,
+    /// What a costs beside b; `None` where nothing was timed.
+    #[serde(default)]
+    pub cost: Option<CostRatio>,
     /// What the reader must know, as a clause; empty where there is nothing.
     pub note: String,
 }
@@ -48,8 +52,10 @@ pub struct Comparison {
 pub enum TestKind {
     /// McNemar's exact test of two fixed models.
     Mcnemar,
-    /// The test of the two-way model of [`crate::interval`]: Student's t for seeds, normal for images.
+    /// The test of the two-way model of [`crate::interval`]: seeds' variance guessed from few, images' known.
     TwoWay,
+    /// Student's t over splits drawn anew from the same images, corrected for their overlap.
+    NadeauBengio,
 }
 
 impl TestKind {
@@ -58,6 +64,7 @@ impl TestKind {
         match self {
             Self::Mcnemar => "McNemar's exact test",
             Self::TwoWay => "two-way test over seeds and images",
+            Self::NadeauBengio => "corrected resampled t-test",
         }
     }
 }
@@ -89,9 +96,12 @@ pub(crate) fn compare_all(
     let tested: Vec<_> = pairs.iter().map(|(a, b)| test_pair(run, groups, a, b)).collect();
     let p_values: Vec<f64> = tested.iter().flatten().map(|pair| pair.p_value).collect();
     let mut adjusted = holm(&p_values, family.size).into_iter();
-    let judge = |((a, b), tested): (&(String, String), Result<Tested, String>)| match tested {
-        Ok(tested) => tested.judged(run, a, b, adjusted.next().unwrap_or(1.0), family.exploratory),
-        Err(why) => unmade(a, b, family.exploratory, why),
+    let judge = |((a, b), tested): (&(String, String), Result<Tested, String>)| {
+        let judged = match tested {
+            Ok(tested) => tested.judged(run, a, b, adjusted.next().unwrap_or(1.0), family.exploratory),
+            Err(why) => unmade(a, b, family.exploratory, why),
+        };
+        Comparison { cost: cost_ratio(run, groups, a, b), ..judged }
     };
     pairs.iter().zip(tested).map(judge).collect()
 }
@@ -111,17 +121,34 @@ fn test_pair(run: &Run, groups: &[&Group<'_>], a: &str, b: &str) -> Result<Teste
         group.ok_or_else(|| format!("{name} has no result at the full training size"))
     };
     let (a, b) = (find(a)?, find(b)?);
-    let labels = &run.dataset.test_labels;
     let both_deterministic = a.is_deterministic() && b.is_deterministic();
+    let (tested, crossed) = with_answers(run, a, b, |left, right| {
+        let exact = match (left, right) {
+            ([a], [b]) => Some(mcnemar(only(a, b), only(b, a))),
+            _ => None,
+        };
+        (exact, Crossed::difference(left, right))
+    });
+    let crossed = crossed.ok_or("they have no seed or no test image in common")?;
+    let (p_value, test) = match tested {
+        Some(p) => (p, TestKind::Mcnemar),
+        None => (crossed.p_value(), TestKind::TwoWay),
+    };
+    Ok(Tested { n_seeds: crossed.n_seeds(), crossed, both_deterministic, p_value, test })
+}
+
+/// The differences of two groups on the seeds and images that they share.
+pub(crate) fn crossed(run: &Run, a: &Group<'_>, b: &Group<'_>) -> Option<Crossed> {
+    with_answers(run, a, b, Crossed::difference)
+}
+
+/// Gives the answers of both, seed by seed.
+fn with_answers<T>(run: &Run, a: &Group<'_>, b: &Group<'_>, then: impl FnOnce(&[&[bool]], &[&[bool]]) -> T) -> T {
+    let labels = &run.dataset.test_labels;
     let (right_a, right_b) = (a.right(labels), b.right(labels));
     let shared = paired(&right_a, a.is_deterministic(), &right_b, b.is_deterministic());
     let (left, right): (Vec<&[bool]>, Vec<&[bool]>) = shared.into_iter().unzip();
-    let crossed = Crossed::difference(&left, &right).ok_or("they have no seed or no test image in common")?;
-    let (p_value, test) = match (left.as_slice(), right.as_slice()) {
-        ([a], [b]) => (mcnemar(only(a, b), only(b, a)), TestKind::Mcnemar),
-        _ => (crossed.p_value(), TestKind::TwoWay),
-    };
-    Ok(Tested { crossed, n_seeds: left.len(), both_deterministic, p_value, test })
+    then(&left, &right)
 }
 
 /// The answers of both for every seed that both have. A deterministic pipeline has every seed.
@@ -160,6 +187,7 @@ impl Tested {
             seeds: self.n_seeds,
             exploratory,
             settling,
+            cost: None,
             note: self.note(settling),
         }
     }
@@ -181,7 +209,7 @@ impl Tested {
     }
 }
 
-fn unmade(a: &str, b: &str, exploratory: bool, note: String) -> Comparison {
+pub(crate) fn unmade(a: &str, b: &str, exploratory: bool, note: String) -> Comparison {
     Comparison {
         a: a.to_owned(),
         b: b.to_owned(),
@@ -196,6 +224,7 @@ fn unmade(a: &str, b: &str, exploratory: bool, note: String) -> Comparison {
         seeds: 0,
         exploratory,
         settling: None,
+        cost: None,
         note,
     }
 }

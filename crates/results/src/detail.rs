@@ -1,5 +1,6 @@
 //! What stands behind a pipeline's accuracy: confusions, classes, tuning.
 
+use crate::expected::{self, ExpectedBest};
 use crate::groups::{Group, groups, sorted};
 use crate::row::{Confusion, Measured, Row, Run, Trial};
 use crate::summary::headline;
@@ -18,6 +19,8 @@ pub struct Detail {
     pub classes: Vec<ClassAccuracy>,
     /// What was tried for each seed; empty where nothing was searched.
     pub tuning: Vec<Tuning>,
+    /// What 1, 2, … trials may be expected to find, up to the number that every seed has; empty where nothing was searched.
+    pub expected_best: Vec<ExpectedBest>,
     /// The mean training loss after each pass with the first seed, as (pass, loss).
     pub curve: Vec<(usize, f64)>,
 }
@@ -69,6 +72,7 @@ fn detail(run: &Run, group: &Group<'_>) -> Option<Detail> {
         classes: classes(run, &confusion),
         confusion,
         tuning: fitting.iter().filter_map(|(seed, m)| tuning(*seed, m)).collect(),
+        expected_best: expected::over_seeds(fitting.iter().map(|(_, m)| *m)),
         curve: first.curve.iter().map(|point| (point.epoch, point.loss)).collect(),
     })
 }

@@ -5,6 +5,7 @@
 //! Seconds are wall time, means over seeds of the means over repeats; memory and model bytes are the greatest of the seeds.
 
 use crate::compare::{Comparison, Family, compare_all};
+use crate::crossing::{Crossing, crossing};
 use crate::groups::{Estimate, Group, groups, mean_seconds, sorted};
 use crate::interval::{Interval, IntervalKind};
 use crate::row::{Measured, Row, Run};
@@ -27,6 +28,9 @@ pub struct Summary {
     /// Accuracy at every training size, when there are several; by pipeline, then from small to all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_sizes: Vec<SizePoint>,
+    /// Where the learning curves of each compared pair cross, when there are several training sizes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crossings: Vec<Crossing>,
 }
 
 /// What came of a pipeline.
@@ -143,13 +147,16 @@ pub fn summarise(run: &Run, rows: &[Row]) -> Summary {
         })
         .collect();
     let comparisons = comparisons(run, &headline(&groups), &pipelines);
+    let train_sizes = points(&groups, &estimates);
+    let crossings = comparisons.iter().filter_map(|pair| crossing(run, &groups, &pair.a, &pair.b)).collect();
     Summary {
         dataset: run.dataset.name.clone(),
         pipelines,
         comparisons,
         confidence: run.confidence,
         equivalence: run.equivalence,
-        train_sizes: points(&groups, &estimates),
+        train_sizes,
+        crossings,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a difference between two pipelines means: better, equivalent or undecided, and what would settle it.
 
 use crate::interval::{Crossed, Interval};
-use crate::normal::{normal_quantile, student_quantile_about};
+use crate::student::critical;
 use serde::{Deserialize, Serialize};
 
 /// The verdict on a pair.
@@ -44,14 +44,12 @@ pub enum Settling {
 /// More seeds than anybody would run.
 const MOST_SEEDS: usize = 1000;
 
-/// What would settle a pair: the smallest number of seeds S′ above S with
+/// What would settle a pair: the smallest number of seeds S′ above S for which the critical value of V₁/S′ with S′ − 1
+/// degrees of freedom and V (`critical` in `src/student.rs`, which intervals and p-values use too) is at most the room.
 ///
-/// t² · V₁ / S′ + z² · V ≤ room²
-///
-/// where V₁ is the variance between single seeds' differences, V the variance that images give the mean, z the normal and t
-/// Student's quantile with S′ − 1 degrees of freedom, and the room is how far the interval may reach: to 0 from
-/// the difference as observed, or to the edge of the margin, whichever is further. The former is asked at the level
-/// (1 − confidence) / `multiplier`, Holm's factor of this pair.
+/// V₁ is the variance between single seeds' differences, V the variance that images give the mean, and the room is how far the
+/// interval may reach: to 0 from the difference as observed, or to the edge of the margin, whichever is further. The
+/// former is asked at the level (1 − confidence) / `multiplier`, Holm's factor of this pair.
 ///
 /// # Limits
 /// It takes the difference and both variances as observed for the truth, so it is off by a factor of two easily when there are few
@@ -64,15 +62,16 @@ pub fn settling(crossed: &Crossed, n_seeds: usize, confidence: f64, equivalence:
     let single_seed = crossed.seed_variance() * n_seeds as f64;
     let images = crossed.image_variance();
     let settles = |n: usize, room: f64, level: f64| {
-        let p = 1.0 - level / 2.0;
-        let (z, t) = (normal_quantile(p), student_quantile_about(p, (n - 1) as f64));
-        room > 0.0 && t * t * single_seed / n as f64 + z * z * images <= room * room
+        room > 0.0 && critical(level, single_seed / n as f64, (n - 1) as f64, images) <= room
     };
     let level = 1.0 - confidence;
-    let enough = |&n: &usize| settles(n, difference, level / multiplier) || settles(n, equivalence - difference, level);
-    // Student's quantile is only known well enough from four seeds on.
-    let found = (n_seeds.max(3) + 1..=MOST_SEEDS).find(enough);
-    found.map_or(Settling::MoreImages, |n| Settling::MoreSeeds(n - n_seeds))
+    let is_too_few = |&n: &usize| {
+        !settles(n, difference, level / multiplier) && !settles(n, equivalence - difference, level)
+    };
+    let candidates: Vec<usize> = (n_seeds + 1..=MOST_SEEDS).collect();
+    // More seeds never reach further, so the first that is enough is found by halving.
+    let first = candidates.partition_point(is_too_few);
+    candidates.get(first).map_or(Settling::MoreImages, |n| Settling::MoreSeeds(n - n_seeds))
 }
 
 impl Settling {

@@ -78,6 +78,16 @@ pub fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// A whole number with commas between thousands: "60,000".
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let place = |(i, digit): (usize, char)| {
+        let comma = i > 0 && (digits.len() - i).is_multiple_of(3);
+        comma.then_some(',').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(place).collect()
+}
+
 /// The first line of a report: which pipeline is ahead, by how much, how sure that is, and what it cost.
 pub fn verdict_line(summary: &Summary) -> String {
     let ranking = summary.ranking();
@@ -137,16 +147,18 @@ fn told(summary: &Summary, leader: &PipelineSummary, comparison: &Comparison) ->
         Verdict::Equivalent => format!("equivalent to {other} within {margin} points: {figures}"),
         Verdict::Undecided => format!("not clearly different from {other}: {figures}"),
     };
-    let cost = other_cost(summary, other);
+    let cost = other_cost(summary, other, comparison);
     let note = if comparison.note.is_empty() { String::new() } else { format!("; {}", comparison.note) };
     let kind = if comparison.exploratory { "; exploratory" } else { "" };
     let start = if with_leader { "; it is".to_owned() } else { format!(". {ahead} is") };
     format!("{start} {verdict}{cost}{note}{kind}.")
 }
 
-fn other_cost(summary: &Summary, name: &str) -> String {
+fn other_cost(summary: &Summary, name: &str, comparison: &Comparison) -> String {
     let other = summary.pipelines.iter().find(|p| p.name == name).and_then(|p| p.seconds);
-    other.map_or_else(String::new, |s| format!(", which takes {}", duration(s.total)))
+    let is_noise = comparison.cost.is_some_and(|cost| cost.within_noise == Some(true));
+    let noise = if is_noise { ", no other time within the machine's noise" } else { "" };
+    other.map_or_else(String::new, |s| format!(", which takes {}{noise}", duration(s.total)))
 }
 
 fn turned(interval: Interval) -> Interval {

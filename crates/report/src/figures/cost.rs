@@ -17,7 +17,7 @@ pub(crate) struct CostAxis {
     /// Under the axis.
     title: &'static str,
     /// In the sentence "… is the cheapest: …".
-    of: fn(&PipelineSummary) -> Option<f64>,
+    of: fn(&Report<'_>, &PipelineSummary) -> Option<f64>,
     written: fn(f64) -> String,
 }
 
@@ -26,28 +26,35 @@ const AXES: &[CostAxis] = &[
         id: "train",
         name: "training time",
         title: "features and final fit, wall time",
-        of: |p| p.seconds.map(|s| s.features + s.fit),
+        of: |_, p| p.seconds.map(|s| s.features + s.fit),
         written: duration,
     },
     CostAxis {
         id: "total",
         name: "whole time",
         title: "from end to end, tuning included, wall time",
-        of: |p| p.seconds.map(|s| s.total),
+        of: |_, p| p.seconds.map(|s| s.total),
+        written: duration,
+    },
+    CostAxis {
+        id: "latency",
+        name: "latency",
+        title: "one image alone, median, wall time",
+        of: |report, p| report.latency(&p.name).map(|latency| latency.median),
         written: duration,
     },
     CostAxis {
         id: "memory",
         name: "memory",
         title: "peak memory of the process",
-        of: |p| p.peak_rss_mb.map(|mb| mb * 1e6),
+        of: |_, p| p.peak_rss_mb.map(|mb| mb * 1e6),
         written: |v| bytes(v as usize),
     },
     CostAxis {
         id: "model",
         name: "model size",
         title: "bytes of the trained model",
-        of: |p| p.model_bytes.map(|n| n as f64),
+        of: |_, p| p.model_bytes.map(|n| n as f64),
         written: |v| bytes(v as usize),
     },
 ];
@@ -63,7 +70,7 @@ fn choices<'a>(report: &'a Report<'_>, axis: CostAxis) -> Vec<Choice<'a>> {
     let ranked = report.summary.ranking().into_iter();
     ranked
         .filter_map(|pipeline| {
-            let cost = (axis.of)(pipeline).filter(|cost| *cost > 0.0)?;
+            let cost = (axis.of)(report, pipeline).filter(|cost| *cost > 0.0)?;
             Some(Choice { pipeline, cost, accuracy: pipeline.accuracy? })
         })
         .collect()

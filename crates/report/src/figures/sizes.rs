@@ -1,7 +1,7 @@
 //! Accuracy against the number of training images.
 
 use super::{Figure, legend, listed};
-use crate::plot::{Axis, Plot, Width, both, percent_ticks};
+use crate::plot::{Axis, Drawing, Plot, Width, both, percent_ticks};
 use crate::report::Report;
 use bakeoff_results::SizePoint;
 use bakeoff_results::words::{percent, percent_interval};
@@ -21,10 +21,12 @@ pub(crate) fn sizes(report: &Report<'_>) -> Option<Figure> {
         best(size)
             .map_or_else(String::new, |p| format!("with {size} images {} leads ({})", p.name, percent(p.accuracy)))
     };
+    let crossings: Vec<&str> = report.summary.crossings.iter().map(|crossing| crossing.words.as_str()).collect();
     let finding = format!(
-        "Accuracy against training size, with {} intervals: {}.",
+        "Accuracy against training size, with {} intervals: {}. {}",
         report.level(),
         listed(&[told(least).as_str(), told(most).as_str()]),
+        crossings.join(" "),
     );
     let plot = both(|width| draw(report, &lines, &finding, width));
     let names = lines.iter().filter_map(|line| line.first()).map(|point| point.name.as_str());
@@ -47,6 +49,7 @@ fn draw(report: &Report<'_>, lines: &[&[SizePoint]], finding: &str, width: Width
         label: finding,
     };
     plot.draw(|drawing| {
+        crossings(report, drawing, &plot);
         for line in lines {
             let Some(first) = line.first() else { continue };
             let mark = report.mark(&first.name);
@@ -71,4 +74,20 @@ fn draw(report: &Report<'_>, lines: &[&[SizePoint]], finding: &str, width: Width
             }
         }
     })
+}
+
+/// Where the curves of compared pairs cross: a line there, and a band over its interval, which may reach beyond the picture.
+fn crossings(report: &Report<'_>, drawing: &mut Drawing<'_>, plot: &Plot<'_>) {
+    let (bottom, top) = (plot.y.lo(), plot.y.hi());
+    for crossing in &report.summary.crossings {
+        let [at] = crossing.at[..] else { continue };
+        drawing.group("crossing", &crossing.words, |drawing| {
+            if let Some(interval) = crossing.interval {
+                let ends = [interval.lo.unwrap_or(plot.x.lo()), interval.hi.unwrap_or(plot.x.hi())];
+                let ends = ends.map(|end| end.clamp(plot.x.lo(), plot.x.hi()));
+                drawing.group("margin", "", |drawing| drawing.block((ends[0], bottom), (ends[1], top)));
+            }
+            drawing.group("frontier", "", |drawing| drawing.line(&[(at, bottom), (at, top)]));
+        });
+    }
 }

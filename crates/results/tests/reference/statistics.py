@@ -4,16 +4,20 @@ Made with Python 3, numpy, pandas 3.1.1, scipy 1.17.1, statsmodels 0.15.0:  pyth
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from scipy import optimize, stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
+
+sys.path.insert(0, str(Path(__file__).parent))
+from student import critical  # noqa: E402
 
 rng = np.random.default_rng(20240229)
 
@@ -70,16 +74,19 @@ def interval(joined, share, seed_sd, s):
         return [float(result.confidence_interval.low), float(result.confidence_interval.high)]
     n = len(joined)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=200_000)
-    draws = joined.mean() + np.sqrt(share) * (counts @ joined / n - joined.mean())
-    draws = draws + seed_sd * stats.t.rvs(s - 1, size=200_000, random_state=rng)
-    return [float(q) for q in np.quantile(draws, [0.025, 0.975])]
+    draws = np.sqrt(share) * (counts @ joined / n - joined.mean())
+    draws = draws + seed_sd * rng.normal(size=200_000)
+    image_variance = share * s * joined.var(ddof=1) / (s * n)
+    stretch = critical(0.05, seed_sd**2, s - 1, image_variance) / (stats.norm.ppf(0.975) * np.hypot(seed_sd, np.sqrt(image_variance)))
+    return [float(q) for q in joined.mean() + stretch * np.quantile(draws, [0.025, 0.975])]
 
 
 def p_value(far, seed_sd, image_sd, s):
     if s == 1:
         return float(min(1.0, 2 * stats.norm.sf(far / image_sd)))
-    inside = lambda z: stats.norm.pdf(z) * stats.t.sf((far - image_sd * z) / seed_sd, s - 1)
-    return float(min(1.0, 2 * integrate.quad(inside, -12, 12, points=[far / image_sd], limit=400, epsabs=1e-13)[0]))
+    beyond = lambda log: critical(np.exp(log), seed_sd**2, s - 1, image_sd**2) - far
+    least = np.log(2e-15)
+    return float(np.exp(least if beyond(least) < 0 else optimize.brentq(beyond, least, -1e-9, xtol=1e-14)))
 
 
 def right(s, n, hardness, shift):

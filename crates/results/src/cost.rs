@@ -1,0 +1,44 @@
+//! What a pipeline costs beside another, and whether the machine's clock can tell.
+
+use crate::groups::Group;
+use crate::row::Run;
+use crate::words::{duration, significant};
+use serde::{Deserialize, Serialize};
+
+/// Wall seconds of two pipelines from end to end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CostRatio {
+    /// Seconds of the first, mean over its seeds.
+    pub a_seconds: f64,
+    /// Seconds of the second.
+    pub b_seconds: f64,
+    /// The first over the second.
+    pub ratio: f64,
+    /// Whether the slower one over the faster one is at most what the same work differs by on this machine
+    /// ([`crate::Noise`]): then the difference says nothing. `None` where that was not measured.
+    pub within_noise: Option<bool>,
+}
+
+impl CostRatio {
+    /// As a clause: "takes 2.50 times as long (5.00 s and 2.00 s)".
+    pub fn in_words(self) -> String {
+        let seconds = format!("{} and {}", duration(self.a_seconds), duration(self.b_seconds));
+        match self.within_noise {
+            Some(true) => format!("takes as long, within the machine's noise ({seconds})"),
+            _ => format!("takes {} times as long ({seconds})", significant(self.ratio)),
+        }
+    }
+}
+
+/// The ratio for two pipelines among these groups; `None` where one has no result or no time.
+pub(crate) fn cost_ratio(run: &Run, groups: &[&Group<'_>], a: &str, b: &str) -> Option<CostRatio> {
+    let seconds = |name: &str| {
+        let group = groups.iter().find(|group| group.pipeline == name)?;
+        group.mean(|measured| measured.total.0).filter(|seconds| *seconds > 0.0 && seconds.is_finite())
+    };
+    let (a_seconds, b_seconds) = (seconds(a)?, seconds(b)?);
+    let ratio = a_seconds / b_seconds;
+    // The noise is that of one pair of timings; means over several seeds have less, so this errs towards saying nothing.
+    let within_noise = run.noise.map(|noise| ratio.max(1.0 / ratio) <= noise.ratio);
+    Some(CostRatio { a_seconds, b_seconds, ratio, within_noise })
+}
