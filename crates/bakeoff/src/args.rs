@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{data, docs, export, list, predict, report, run};
+use crate::commands::{compare, data, docs, export, list, predict, report, run};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Renders the report of a run again, without computing anything anew
     Report(report::ReportArgs),
+    /// Compares two runs, two pipelines, or pipelines over datasets, from stored results
+    Compare(compare::CompareArgs),
     /// Classifies images with a stored model
     Predict(predict::PredictArgs),
     /// Writes a stored model in another format: ONNX

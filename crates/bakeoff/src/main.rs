@@ -50,6 +50,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
         Command::Report(args) => commands::report::report(args),
+        Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),
         Command::Export(args) => commands::export::export(args),
         Command::List(args) => commands::list::list(args),

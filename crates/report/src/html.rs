@@ -95,7 +95,7 @@ fn table(about: &Table) -> Markup {
     captioned(about, "")
 }
 
-fn quiet_table(about: &Table) -> Markup {
+pub(crate) fn quiet_table(about: &Table) -> Markup {
     captioned(about, "quiet")
 }
 

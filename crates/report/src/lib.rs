@@ -2,6 +2,7 @@
 //!
 //! One format is one file and one line of [`CATALOGUE`].
 
+mod compared;
 mod csv;
 mod figures;
 mod html;
@@ -14,6 +15,7 @@ mod report;
 mod tables;
 mod text;
 
+pub use compared::{Compared, Difference};
 pub use pictures::{Gallery, Picture, Pictures, Stroke};
 pub use report::Report;
 

@@ -100,7 +100,7 @@ fn again(report: &Report<'_>) -> String {
 }
 
 /// A table of GitHub's Markdown.
-fn table(about: &Table) -> String {
+pub(crate) fn table(about: &Table) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let head = line(about.head.iter().map(|column| markdown(&column.name)).collect());
     let rule = line(about.head.iter().map(|column| if column.is_number { "--:" } else { ":--" }.to_owned()).collect());

@@ -37,6 +37,16 @@ fn number(name: impl Into<String>) -> Column {
     Column { name: name.into(), is_number: true }
 }
 
+/// A column of texts.
+pub(crate) fn text_column(name: impl Into<String>) -> Column {
+    text(name)
+}
+
+/// A column of numbers.
+pub(crate) fn number_column(name: impl Into<String>) -> Column {
+    number(name)
+}
+
 /// What stands for a value that is not known.
 pub(crate) const UNKNOWN: &str = "–";
 
@@ -119,17 +129,22 @@ pub(crate) fn leaderboard(report: &Report<'_>) -> Table {
 }
 
 pub(crate) fn comparisons(report: &Report<'_>) -> Option<Table> {
+    comparison_rows(&report.summary.comparisons, &report.level())
+}
+
+/// A line for each pair; `None` without any.
+pub(crate) fn comparison_rows(pairs: &[Comparison], level: &str) -> Option<Table> {
     let head = vec![
         text("first"),
         text("second"),
         number("difference"),
-        number(format!("{} interval", report.level())),
+        number(format!("{level} interval")),
         number("seeds"),
         text("p, adjusted"),
         text("verdict"),
         text("remarks"),
     ];
-    let rows: Vec<_> = report.summary.comparisons.iter().map(comparison).collect();
+    let rows: Vec<_> = pairs.iter().map(comparison).collect();
     (!rows.is_empty()).then(|| Table { caption: "Differences in accuracy".to_owned(), kind: Kind::Values, head, rows })
 }
 
@@ -142,8 +157,15 @@ fn comparison(pair: &Comparison) -> Vec<String> {
         pair.seeds.to_string(),
         or_unknown(pair.p_adjusted, p_value),
         verdict(pair),
-        pair.note.clone(),
+        remarks_on(pair),
     ]
+}
+
+/// The note of a pair, and what the first costs beside the second.
+fn remarks_on(pair: &Comparison) -> String {
+    let cost = pair.cost.map(|cost| format!("the first {}", cost.in_words()));
+    let note = (!pair.note.is_empty()).then(|| pair.note.clone());
+    [note, cost].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 pub(crate) fn verdict(pair: &Comparison) -> String {

@@ -146,16 +146,8 @@ pub fn across(results: &[OnDataset], confidence: f64) -> Result<Across, AcrossEr
             .collect(),
     });
     let pairs = pairs(&pipelines, datasets.len() >= LEAST_FOR_PAIRS, level);
-    let mut made = Across {
-        datasets,
-        pipelines,
-        left_out,
-        confidence,
-        pairs,
-        friedman: tested,
-        diagram,
-        words: String::new(),
-    };
+    let mut made =
+        Across { datasets, pipelines, left_out, confidence, pairs, friedman: tested, diagram, words: String::new() };
     made.words = made.in_words();
     Ok(made)
 }
@@ -265,7 +257,9 @@ impl Across {
 
     fn tests_in_words(&self, n: usize) -> String {
         if n < LEAST_FOR_PAIRS {
-            return format!("No rank test is made below {LEAST_FOR_PAIRS} datasets: each verdict is about its own dataset.");
+            return format!(
+                "No rank test is made below {LEAST_FOR_PAIRS} datasets: each verdict is about its own dataset."
+            );
         }
         let friedman = match (&self.friedman, &self.diagram) {
             (Some(test), Some(diagram)) => format!(
@@ -279,7 +273,8 @@ impl Across {
         let pairs = if told.is_empty() {
             // With n datasets the smallest p-value is 2 / 2ⁿ, and Holm multiplies it by the number of pairs.
             let least = 2f64.powi(1 - n.min(1000) as i32) * self.pairs.len() as f64;
-            let hopeless = if least > 1.0 - self.confidence { "; with so few datasets and so many pairs none could" } else { "" };
+            let hopeless =
+                if least > 1.0 - self.confidence { "; with so few datasets and so many pairs none could" } else { "" };
             format!("No pair differs by Wilcoxon's test with Holm's adjustment{hopeless}.")
         } else {
             format!("By Wilcoxon's test with Holm's adjustment {}.", told.join("; "))

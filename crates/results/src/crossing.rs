@@ -193,9 +193,9 @@ impl CurvePair {
     fn place_of_draw(&self, found: &Change, parts: &Parts, random: &mut Random) -> f64 {
         let draw = self.draw(parts, random);
         let same_way = changes(&self.places, &draw).into_iter().filter(|change| change.rising == found.rising);
-        let nearest = same_way.map(|change| change.place).min_by(|x, y| {
-            (x - found.place).abs().total_cmp(&(y - found.place).abs())
-        });
+        let nearest = same_way
+            .map(|change| change.place)
+            .min_by(|x, y| (x - found.place).abs().total_cmp(&(y - found.place).abs()));
         let ends_as_found = draw.last().is_some_and(|&last| (last > 0.0) == found.rising);
         nearest.unwrap_or(if ends_as_found { f64::NEG_INFINITY } else { f64::INFINITY })
     }
@@ -361,9 +361,8 @@ fn told(confidence: f64, pair: CurvePair, a: &str, b: &str, sizes: Vec<usize>) -
         1 => CrossingKind::One,
         _ => CrossingKind::Several,
     };
-    let ahead = |difference: Option<&f64>| {
-        difference.filter(|d| **d != 0.0).map(|d| if *d > 0.0 { a } else { b }.to_owned())
-    };
+    let ahead =
+        |difference: Option<&f64>| difference.filter(|d| **d != 0.0).map(|d| if *d > 0.0 { a } else { b }.to_owned());
     let mut crossing = Crossing {
         a: a.to_owned(),
         b: b.to_owned(),
@@ -411,7 +410,8 @@ impl Crossing {
                 )
             }
             _ => {
-                let ahead = self.differences.iter().find(|d| **d != 0.0).map(|d| if *d > 0.0 { &self.a } else { &self.b });
+                let ahead =
+                    self.differences.iter().find(|d| **d != 0.0).map(|d| if *d > 0.0 { &self.a } else { &self.b });
                 let who = ahead.map_or_else(
                     || format!("{} and {} are equal at every size", self.a, self.b),
                     |name| format!("{name} is ahead of {} throughout", if *name == self.a { &self.b } else { &self.a }),

@@ -2,6 +2,7 @@
 
 pub mod across;
 pub mod answers;
+pub mod between;
 mod codec;
 pub mod compare;
 pub mod cost;
@@ -37,7 +38,7 @@ pub use detail::{ClassAccuracy, Detail, Tuning, details};
 pub use error::StoreError;
 pub use expected::ExpectedBest;
 pub use frontier::frontier;
-pub use interval::{Interval, IntervalKind};
+pub use interval::{Interval, IntervalKind, wilson};
 pub use latency::{Latency, latencies};
 pub use resampled::{Relation, compare_splits, relation};
 pub use row::{

@@ -60,7 +60,11 @@ pub(crate) fn chi_squared_tail(x: f64, df: f64) -> f64 {
 
 /// P(X > `x`) of Fisher's F with `over` and `under` degrees of freedom.
 pub(crate) fn f_tail(x: f64, over: f64, under: f64) -> f64 {
-    if x <= 0.0 { 1.0 } else { checked_beta_reg(under / 2.0, over / 2.0, under / (under + over * x)).unwrap_or(f64::NAN) }
+    if x <= 0.0 {
+        1.0
+    } else {
+        checked_beta_reg(under / 2.0, over / 2.0, under / (under + over * x)).unwrap_or(f64::NAN)
+    }
 }
 
 /// How far A + B may lie from 0 with chance `level` on both sides together, when A is normal with a variance that was estimated
@@ -104,7 +108,8 @@ pub(crate) fn level_of(far: f64, guessed: f64, df: f64, known: f64) -> f64 {
         return LEAST;
     }
     for step in 0..200 {
-        let log = if step % 2 == 0 { (low * at_high - high * at_low) / (at_high - at_low) } else { f64::midpoint(low, high) };
+        let log =
+            if step % 2 == 0 { (low * at_high - high * at_low) / (at_high - at_low) } else { f64::midpoint(low, high) };
         let found = gap(log);
         if found.abs() < 1e-11 * far * far || high - low < 1e-12 {
             return log.exp();
@@ -182,7 +187,13 @@ mod tests {
         for (level, df, least, most) in reference().beyond {
             assert!(least > 0.0 && most < 1.13 * level, "level {level}, df {df}: {least} to {most}");
             if level == 0.05 {
-                let documented = if df == 1.0 { 0.024 } else if df == 2.0 { 0.043 } else { 0.047 };
+                let documented = if df == 1.0 {
+                    0.024
+                } else if df == 2.0 {
+                    0.043
+                } else {
+                    0.047
+                };
                 assert!(least >= documented && most <= 0.0501, "df {df}: {least} to {most}");
             }
         }

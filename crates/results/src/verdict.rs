@@ -65,9 +65,8 @@ pub fn settling(crossed: &Crossed, n_seeds: usize, confidence: f64, equivalence:
         room > 0.0 && critical(level, single_seed / n as f64, (n - 1) as f64, images) <= room
     };
     let level = 1.0 - confidence;
-    let is_too_few = |&n: &usize| {
-        !settles(n, difference, level / multiplier) && !settles(n, equivalence - difference, level)
-    };
+    let is_too_few =
+        |&n: &usize| !settles(n, difference, level / multiplier) && !settles(n, equivalence - difference, level);
     let candidates: Vec<usize> = (n_seeds + 1..=MOST_SEEDS).collect();
     // More seeds never reach further, so the first that is enough is found by halving.
     let first = candidates.partition_point(is_too_few);

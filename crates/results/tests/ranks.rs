@@ -103,7 +103,11 @@ fn ranks_are_tested_from_six_datasets_on_and_drawn_from_ten() {
     // Six wins of six: 2/64, times three pairs; nothing can be told yet, and that is said.
     let six = across(&results(6, |_| false), 0.95).unwrap();
     assert!(six.pairs.iter().all(|pair| pair.p_value == Some(2.0 / 64.0) && pair.wins == 6 && pair.winner.is_none()));
-    assert!(six.friedman.is_none() && six.words.contains("with so few datasets and so many pairs none could"), "{}", six.words);
+    assert!(
+        six.friedman.is_none() && six.words.contains("with so few datasets and so many pairs none could"),
+        "{}",
+        six.words
+    );
     let ten = across(&results(10, |i| i == 0), 0.95).unwrap();
     let names: Vec<&str> = ten.pipelines.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["good", "fair", "poor"]);

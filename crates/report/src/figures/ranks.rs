@@ -8,11 +8,8 @@ use maud::Markup;
 /// `None` below ten datasets, where such a diagram has no meaning.
 pub(crate) fn ranks(across: &Across) -> Option<Figure> {
     let diagram = across.diagram.as_ref()?;
-    let cliques: Vec<String> = diagram
-        .cliques
-        .iter()
-        .map(|names| listed(&names.iter().map(String::as_str).collect::<Vec<_>>()))
-        .collect();
+    let cliques: Vec<String> =
+        diagram.cliques.iter().map(|names| listed(&names.iter().map(String::as_str).collect::<Vec<_>>())).collect();
     let first = across.pipelines.first()?;
     let told = if cliques.is_empty() { String::new() } else { format!(" Not told apart: {}.", cliques.join("; ")) };
     let finding = format!(
@@ -46,7 +43,8 @@ fn draw(across: &Across, diagram: &Diagram, finding: &str, width: Width) -> Mark
     plot.draw(|drawing| {
         // A clique is a bar behind its pipelines, from the best of them to the worst.
         for clique in &diagram.cliques {
-            let places: Vec<usize> = pipelines.iter().enumerate().filter(|(_, p)| clique.contains(&p.name)).map(|(i, _)| i).collect();
+            let places: Vec<usize> =
+                pipelines.iter().enumerate().filter(|(_, p)| clique.contains(&p.name)).map(|(i, _)| i).collect();
             let (Some(&top), Some(&bottom)) = (places.first(), places.last()) else { continue };
             let ends = (pipelines[top].average_rank, pipelines[bottom].average_rank);
             drawing.group("margin", "", |drawing| {
