@@ -57,6 +57,11 @@ impl Machine for ThisHost {
     }
 }
 
+/// Resident memory of a process in MB, from `/proc`; `None` where it is not told.
+pub(crate) fn resident_mb(process: i32) -> Option<f64> {
+    kilobytes(&format!("/proc/{process}/status"), "VmRSS:").map(|kb| kb as f64 / 1024.0)
+}
+
 /// What Linux counts CPU time in, for programs, on every architecture that it runs on (`USER_HZ`).
 const TICKS_A_SECOND: f64 = 100.0;
 

@@ -11,6 +11,7 @@ mod experiments;
 mod host;
 mod interrupt;
 mod models;
+mod noise;
 mod opening;
 mod output;
 mod pictures;
@@ -18,6 +19,8 @@ mod progress;
 mod rendering;
 mod run_folder;
 mod terminal;
+mod threads;
+mod workshop;
 
 use args::{Args, Command};
 use clap::Parser;

@@ -9,12 +9,15 @@
 //! first name that is free is taken. So a changed experiment gets a folder of its own, going back to the old one
 //! continues that, and nothing is ever deleted or written over.
 
+use crate::terminal::tell;
 use anyhow::{Context, bail};
 use bakeoff_results::Store;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The experiment as written.
 pub(crate) const EXPERIMENT: &str = "experiment.toml";
@@ -24,6 +27,8 @@ pub(crate) const HOST: &str = "host.json";
 pub(crate) const STORE: &str = "results.sqlite";
 /// The fitted pipelines.
 pub(crate) const MODELS: &str = "models";
+/// What a process that works on the run holds locked.
+pub(crate) const LOCK: &str = ".lock";
 /// Pictures of what was learned and of telling images.
 pub(crate) const PICTURES: &str = "pictures.json";
 /// What was rendered.
@@ -95,7 +100,7 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
     }
     for entry in fs::read_dir(folder).with_context(about)? {
         let name = entry.with_context(about)?.file_name();
-        let is_ours = [EXPERIMENT, HOST, MODELS, PICTURES, REPORT]
+        let is_ours = [EXPERIMENT, HOST, MODELS, PICTURES, REPORT, LOCK]
             .iter()
             .any(|ours| name == *ours || name == *temporary_name(ours));
         if !is_ours {
@@ -103,6 +108,30 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
         }
     }
     Ok(Place::Free)
+}
+
+/// Waits until no other process works on the run, and keeps others waiting for as long as what it returns lives. The system
+/// takes the lock back from a process that dies. `None` when the user did not want to wait any longer.
+pub(crate) fn alone(folder: &Path, stop: &AtomicBool) -> anyhow::Result<Option<fs::File>> {
+    let path = folder.join(LOCK);
+    let about = || format!("failed to lock {}", path.display());
+    let lock = fs::File::create(&path).with_context(about)?;
+    let mut is_told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(error)) => return Err(error).with_context(about),
+        }
+        if !is_told {
+            tell(&format!("another process works on {}; waiting for it", folder.display()));
+            is_told = true;
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Writes a file so that a reader finds the old one or the new one and never a part.

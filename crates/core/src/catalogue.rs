@@ -17,6 +17,8 @@ pub trait Recipe: Default + Serialize + DeserializeOwned + 'static {
     const SUMMARY: &'static str;
     /// The source: paper and year, or the lecture's row.
     const REFERENCE: &'static str;
+    /// What a search varies when an experiment says no more than `search = "default"`: lines of TOML from key to domain.
+    const SEARCH: &'static str = "";
 }
 
 /// One line of a catalogue: a recipe behind the trait that its catalogue is about.
@@ -27,6 +29,8 @@ pub struct Entry<T: ?Sized + 'static> {
     pub summary: &'static str,
     /// The source.
     pub reference: &'static str,
+    /// What a search varies when nothing is said: lines of TOML from key to domain.
+    pub search: &'static str,
     /// The keys of its table.
     pub keys: fn() -> &'static [&'static str],
     /// Its settings when nothing is said.
@@ -73,6 +77,7 @@ impl<T: ?Sized + 'static> Entry<T> {
             name: R::NAME,
             summary: R::SUMMARY,
             reference: R::REFERENCE,
+            search: R::SEARCH,
             keys: keys_of::<R>,
             defaults: defaults::<R>,
             parse,

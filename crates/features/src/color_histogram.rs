@@ -47,6 +47,9 @@ impl Recipe for ColorHistogram {
     const NAME: &'static str = "color-histogram";
     const SUMMARY: &'static str = "shares of pixels in bins of RGB, HSV or hue, on an optional grid";
     const REFERENCE: &'static str = "lecture B2; Swain, Ballard 1991";
+    const SEARCH: &'static str = "space = { choice = ['rgb', 'hsv'] }\n\
+        bins = { choice = [4, 6, 8] }\n\
+        grid = { choice = [[1, 1], [2, 2]] }";
 }
 
 impl Extractor for ColorHistogram {

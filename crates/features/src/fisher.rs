@@ -66,6 +66,7 @@ impl Recipe for Fisher {
     const NAME: &'static str = "fisher";
     const SUMMARY: &'static str = "Fisher vectors of local descriptors against a Gaussian mixture, improved by default";
     const REFERENCE: &'static str = "lecture B6; Perronnin, Sánchez, Mensink 2010";
+    const SEARCH: &'static str = "components = { choice = [16, 32, 64] }";
 }
 
 /// Descriptors an image that the source of the 2011 system speaks of.

@@ -89,6 +89,9 @@ impl Recipe for Hog {
     const NAME: &'static str = "hog";
     const SUMMARY: &'static str = "histograms of oriented gradients, block-normalised or plain";
     const REFERENCE: &'static str = "lecture B3; Dalal, Triggs 2005";
+    const SEARCH: &'static str = "cell = { choice = [4, 8] }\n\
+        orientations = { choice = [9, 12] }\n\
+        signed = { choice = [false, true] }";
 }
 
 impl Extractor for Hog {

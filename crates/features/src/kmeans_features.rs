@@ -70,6 +70,8 @@ impl Recipe for KMeansFeatures {
     const NAME: &'static str = "kmeans-features";
     const SUMMARY: &'static str = "whitened patches against k-means centres, triangle activation summed on a grid";
     const REFERENCE: &'static str = "Coates, Lee, Ng 2011";
+    const SEARCH: &'static str = "k = { choice = [200, 400, 800] }\n\
+        epsilon = { log_uniform = [1e-2, 1.0] }";
 }
 
 impl Extractor for KMeansFeatures {

@@ -43,6 +43,8 @@ impl Recipe for Lbp {
     const NAME: &'static str = "lbp";
     const SUMMARY: &'static str = "shares of uniform local binary patterns on a grid";
     const REFERENCE: &'static str = "Ojala, Pietikäinen, Mäenpää 2002";
+    const SEARCH: &'static str = "radius = { choice = [1.0, 2.0] }\n\
+        grid = { choice = [[2, 2], [4, 4]] }";
 }
 
 /// Neighbours on the circle.

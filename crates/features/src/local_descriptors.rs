@@ -19,6 +19,7 @@ impl Recipe for LocalDescriptors {
     const NAME: &'static str = "local-descriptors";
     const SUMMARY: &'static str = "dense SIFT, color statistics or patches of a grid, side by side";
     const REFERENCE: &'static str = "Lowe 2004; Clinchant, Csurka, Perronnin, Renders 2007";
+    const SEARCH: &'static str = "local = { choice = [{ kind = 'sift' }, { kind = 'patches' }] }";
 }
 
 impl Extractor for LocalDescriptors {

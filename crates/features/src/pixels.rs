@@ -16,6 +16,7 @@ impl Recipe for Pixels {
     const NAME: &'static str = "pixels";
     const SUMMARY: &'static str = "raw intensities from 0 to 1, the mean image taken off on request";
     const REFERENCE: &'static str = "lecture A1";
+    const SEARCH: &'static str = "mean_removed = { choice = [false, true] }";
 }
 
 impl Extractor for Pixels {

@@ -56,6 +56,9 @@ impl Recipe for RandomPatches {
     const NAME: &'static str = "random-patches";
     const SUMMARY: &'static str = "products with random whitened training patches, rectified and averaged on a grid";
     const REFERENCE: &'static str = "Coates, Ng 2011";
+    const SEARCH: &'static str = "k = { choice = [200, 400, 800] }\n\
+        threshold = { uniform = [0.0, 0.5] }\n\
+        epsilon = { log_uniform = [1e-2, 1.0] }";
 }
 
 impl Extractor for RandomPatches {

@@ -104,6 +104,8 @@ impl Recipe for VisualWords {
     const NAME: &'static str = "visual-words";
     const SUMMARY: &'static str = "how much of each cluster of local descriptors an image shows, by region";
     const REFERENCE: &'static str = "Csurka et al. 2004; Lazebnik, Schmid, Ponce 2006; Coates, Lee, Ng 2011";
+    const SEARCH: &'static str = "assign = { choice = ['hard', 'soft', 'triangle'] }\n\
+        norm = { choice = ['l2', 'power'] }";
 }
 
 impl Extractor for VisualWords {

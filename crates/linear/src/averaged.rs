@@ -64,6 +64,8 @@ impl Recipe for OneVsAll {
     const NAME: &'static str = "one-vs-all-svm";
     const SUMMARY: &'static str = "one-vs-all linear SVMs by averaged SGD, for wide or streamed rows";
     const REFERENCE: &'static str = "lecture B6; Bottou 2010; Xu 2011; Perronnin et al. 2012";
+    const SEARCH: &'static str = "l2 = { log_uniform = [1e-7, 1e-3] }\n\
+        rate = { log_uniform = [0.5, 8.0] }";
 }
 
 impl Classifier for OneVsAll {

@@ -62,6 +62,7 @@ impl Recipe for Softmax {
     const NAME: &'static str = "softmax";
     const SUMMARY: &'static str = "linear classifier with softmax loss, L1 or L2, by L-BFGS or SGD with momentum";
     const REFERENCE: &'static str = "lecture A1-A5; Cox 1958";
+    const SEARCH: &'static str = "l2 = { log_uniform = [1e-7, 1e-1] }";
 }
 
 impl Softmax {

@@ -81,6 +81,7 @@ impl Recipe for Svm {
     const SUMMARY: &'static str =
         "linear SVM, squared hinge one-vs-all or Weston-Watkins, L1 or L2, by L-BFGS or SGD with momentum";
     const REFERENCE: &'static str = "lecture A1-A5; Weston, Watkins 1999; Fan et al. 2008";
+    const SEARCH: &'static str = "l2 = { log_uniform = [1e-7, 1e-1] }";
 }
 
 impl Svm {

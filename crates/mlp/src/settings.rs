@@ -144,6 +144,8 @@ impl Recipe for Mlp {
     const SUMMARY: &'static str =
         "multilayer perceptron of any depth, plain or residual, by minibatch gradient descent";
     const REFERENCE: &'static str = "lecture C1-C4, C10; Rumelhart, Hinton, Williams 1986";
+    const SEARCH: &'static str = "learning_rate = { log_uniform = [3e-3, 0.1] }\n\
+        l2 = { log_uniform = [1e-6, 1e-3] }";
 }
 
 /// Weights above which a network is refused: with the optimiser's memory, average and gradient each takes up to 20

@@ -44,6 +44,8 @@ impl Recipe for Knn {
     const NAME: &'static str = "knn";
     const SUMMARY: &'static str = "exact k-nearest neighbours, L1 or L2";
     const REFERENCE: &'static str = "lecture A6; Fix, Hodges 1951; Cover, Hart 1967";
+    const SEARCH: &'static str = "k = { integer = [1, 15] }\n\
+        distance = { choice = ['l1', 'l2'] }";
 }
 
 impl Classifier for Knn {

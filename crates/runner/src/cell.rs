@@ -59,7 +59,7 @@ fn walk(
 
     let training = bench.material.training(planned.cell.train_size, seed.derive("subset"));
     let pipeline = &experiment.pipelines[planned.pipeline];
-    let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch)?;
+    let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch, bench.machine)?;
 
     let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
 

@@ -73,6 +73,18 @@ pub struct Protocol {
     pub confidence: f64,
     /// Half width of the range of differences in accuracy that count as none.
     pub equivalence: f64,
+    /// What a cell may take before it is ended.
+    pub limits: Limits,
+}
+
+/// What a cell may take, tuning included; none where nothing is said. One that takes more is ended and becomes a failed row.
+/// They decide no result that is there, so that a cell's digest does not know them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// Wall seconds.
+    pub seconds: Option<f64>,
+    /// Resident memory of its process in MB, the images among it.
+    pub megabytes: Option<f64>,
 }
 
 /// The budget of a search, the same for every pipeline.
@@ -80,14 +92,27 @@ pub struct Protocol {
 pub struct Tuning {
     /// Settings tried.
     pub trials: usize,
-    /// Wall seconds after which no trial is started or continued.
+    /// CPU seconds, over all threads, after which no trial is started or continued.
     pub seconds: f64,
+    /// How settings are drawn.
+    pub draw: Draw,
+}
+
+/// How settings are drawn from a search's ranges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Draw {
+    /// Each independently of the others: what the expected best score of fewer trials can be computed from (Dodge et al. 2019).
+    #[default]
+    Random,
+    /// Evenly over the ranges: the points of Halton's sequence (1960) in as many bases as there are settings, shifted as a whole
+    /// by the seed (Cranley, Patterson 1976).
+    LowDiscrepancy,
 }
 
 impl Default for Protocol {
     fn default() -> Self {
-        let tuning = Tuning { trials: 16, seconds: 900.0 };
-        Self { validation: 0.1, tuning, confidence: 0.95, equivalence: 0.005 }
+        let tuning = Tuning { trials: 16, seconds: 900.0, draw: Draw::default() };
+        Self { validation: 0.1, tuning, confidence: 0.95, equivalence: 0.005, limits: Limits::default() }
     }
 }
 

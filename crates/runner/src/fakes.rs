@@ -115,6 +115,7 @@ impl Recipe for Centroid {
     const NAME: &'static str = "centroid";
     const SUMMARY: &'static str = "the nearest class mean";
     const REFERENCE: &'static str = "none";
+    const SEARCH: &'static str = "noise = { uniform = [0.0, 1.0] }";
 }
 
 struct Means(Array2<f32>, bool);

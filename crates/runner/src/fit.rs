@@ -2,6 +2,7 @@
 
 use crate::Catalogues;
 use crate::clock::{Spent, Stopwatch, timed};
+use crate::machine::Machine;
 use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
 use crate::rows::{Fitting, RowMaker, images_a_block};
@@ -53,8 +54,29 @@ impl From<FitError> for Stopped {
 pub(crate) struct Watch<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) stop: &'a AtomicBool,
-    /// A limit and the watch that it is read on.
-    pub(crate) limit: Option<(Stopwatch, Seconds)>,
+    /// CPU time that is given.
+    pub(crate) limit: Option<Allowance<'a>>,
+}
+
+/// CPU time that may be used from now on; wall time where the machine does not tell CPU time.
+#[derive(Clone, Copy)]
+pub(crate) struct Allowance<'a> {
+    machine: &'a dyn Machine,
+    cpu: Seconds,
+    wall: Stopwatch,
+    limit: Seconds,
+}
+
+impl<'a> Allowance<'a> {
+    pub(crate) fn new(machine: &'a dyn Machine, limit: Seconds) -> Self {
+        Self { machine, cpu: machine.cpu(), wall: Stopwatch::start(), limit }
+    }
+
+    fn is_used_up(&self) -> bool {
+        let cpu = self.machine.cpu().0;
+        let used = if cpu > 0.0 { cpu - self.cpu.0 } else { self.wall.elapsed().0 };
+        used >= self.limit.0
+    }
 }
 
 impl Watch<'_> {
@@ -63,8 +85,8 @@ impl Watch<'_> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Stopped::Interrupted);
         }
-        match self.limit {
-            Some((watch, limit)) if watch.elapsed() >= limit => Err(Stopped::OutOfTime),
+        match &self.limit {
+            Some(allowance) if allowance.is_used_up() => Err(Stopped::OutOfTime),
             _ => Ok(()),
         }
     }

@@ -29,11 +29,13 @@ mod fakes;
 
 pub use catalogues::Catalogues;
 pub use error::RunnerError;
-pub use experiment::{DatasetChoice, Experiment, LONGEST_FILE, Overrides, Problem, Protocol, Tuning, Vocabulary};
+pub use experiment::{
+    DatasetChoice, Draw, Experiment, LONGEST_FILE, Limits, Overrides, Problem, Protocol, Tuning, Vocabulary,
+};
 pub use machine::Machine;
 pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
-pub use run::{Bench, Ended, Keep, run};
+pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
 pub use shard::Shard;
 pub use stored::{RestoredPipeline, StoredPipeline};

@@ -2,6 +2,7 @@
 
 use bakeoff_core::Epoch;
 use bakeoff_results::{Cell, Row};
+use serde::{Deserialize, Serialize};
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,7 @@ pub enum Event<'a> {
 }
 
 /// The parts of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// A tuning trial.
     Trial {

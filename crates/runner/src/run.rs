@@ -8,7 +8,7 @@ use crate::observer::{Event, Observer};
 use crate::plan::Plan;
 use crate::shard::Shard;
 use crate::stored::StoredPipeline;
-use bakeoff_results::Row;
+use bakeoff_results::{Cell, Outcome, Row};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,6 +27,31 @@ pub struct Bench<'a> {
     pub stop: &'a AtomicBool,
 }
 
+/// The work of a cell: what came of it, and its fitted pipeline where the model is kept; `None` when the user wants to stop.
+pub type Work<'a> = dyn FnMut(&mut dyn Observer) -> Option<(Outcome, Option<StoredPipeline>)> + 'a;
+
+/// Where cells are worked on: here, or each in a process of its own.
+pub trait Workshop<E> {
+    /// Has a cell worked on. A workshop that keeps models itself gives none back.
+    ///
+    /// # Errors
+    /// When nothing can be said of the cell and the run has to end.
+    fn work(&mut self, cell: &Cell, work: &mut Work<'_>, observer: &mut dyn Observer) -> Result<Worked, E>;
+}
+
+/// What a [`Workshop`] gives back; `None` when the user wants to stop.
+pub type Worked = Option<(Outcome, Option<StoredPipeline>)>;
+
+/// The workshop of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Here;
+
+impl<E> Workshop<E> for Here {
+    fn work(&mut self, _cell: &Cell, work: &mut Work<'_>, observer: &mut dyn Observer) -> Result<Worked, E> {
+        Ok(work(observer))
+    }
+}
+
 /// Keeps a row, and the fitted pipeline where its model is kept.
 pub type Keep<'a, E> = dyn FnMut(&Row, Option<StoredPipeline>) -> Result<(), E> + 'a;
 
@@ -43,12 +68,13 @@ pub enum Ended {
 /// there is one, with the fitted pipeline where its model is kept.
 ///
 /// # Errors
-/// What `keep` says; the run ends there.
+/// What `keep` or the workshop says; the run ends there.
 pub fn run<E>(
     plan: &Plan,
     shard: Shard,
     finished: &BTreeSet<String>,
     bench: &Bench<'_>,
+    workshop: &mut dyn Workshop<E>,
     observer: &mut dyn Observer,
     keep: &mut Keep<'_, E>,
 ) -> Result<Ended, E> {
@@ -61,7 +87,8 @@ pub fn run<E>(
             return Ok(Ended::Interrupted);
         }
         observer.tell(Event::CellStarted { cell: &planned.cell });
-        let Some((outcome, stored)) = cell::outcome(planned, &plan.experiment, bench, observer) else {
+        let mut work = |observer: &mut dyn Observer| cell::outcome(planned, &plan.experiment, bench, observer);
+        let Some((outcome, stored)) = workshop.work(&planned.cell, &mut work, observer)? else {
             return Ok(Ended::Interrupted);
         };
         let row = Row { cell: planned.cell.clone(), outcome };

@@ -4,6 +4,7 @@ mod from_meant;
 
 use crate::Catalogues;
 use crate::canonical;
+use crate::experiment::Draw;
 use bakeoff_core::{Augmentation, Classifier, Concatenated, Extractor, ParamError, Seed};
 use bakeoff_numeric::Scaling;
 use bakeoff_unsupervised::Reduction;
@@ -165,6 +166,25 @@ impl Domain {
             }
             Self::Integer(low, high) => toml::Value::Integer(rng.gen_range(*low..=*high)),
             Self::Choice(values) => values.choose(rng).cloned().unwrap_or(toml::Value::Boolean(false)),
+        }
+    }
+
+    /// The value at a share of the way through, from 0 to below 1.
+    pub(crate) fn at(&self, share: f64) -> toml::Value {
+        let nth = |n: u64| ((share * n as f64) as u64).min(n.saturating_sub(1));
+        match self {
+            Self::LogUniform(low, high) => {
+                let exponent = low.ln() + share * (high.ln() - low.ln());
+                toml::Value::Float(six_digits(exponent.exp()).clamp(*low, *high))
+            }
+            Self::Uniform(low, high) => toml::Value::Float(six_digits(low + share * (high - low)).clamp(*low, *high)),
+            Self::Integer(low, high) => {
+                let n = high.abs_diff(*low).saturating_add(1);
+                toml::Value::Integer(low.saturating_add_unsigned(nth(n)))
+            }
+            Self::Choice(values) => {
+                values.get(nth(values.len() as u64) as usize).cloned().unwrap_or(toml::Value::Boolean(false))
+            }
         }
     }
 
@@ -401,14 +421,41 @@ fn sentence(problems: &[ParamError]) -> String {
 }
 
 /// Combinations to try: all of them in random order when they are no more than `n`, else `n` drawn independently.
-pub(crate) fn combinations(search: &[Searched], n: usize, seed: Seed) -> Vec<Vec<(Target, toml::Value)>> {
+pub(crate) fn combinations(search: &[Searched], n: usize, draw: Draw, seed: Seed) -> Vec<Vec<(Target, toml::Value)>> {
     let mut rng = seed.rng();
     if let Some(mut all) = every_combination(search, n) {
         all.shuffle(&mut rng);
         return all;
     }
+    if draw == Draw::LowDiscrepancy {
+        return spread(search, n, &mut rng);
+    }
     let one = |rng: &mut _| search.iter().map(|s| (s.target.clone(), s.domain.draw(rng))).collect();
     (0..n).map(|_| one(&mut rng)).collect()
+}
+
+/// Halton's points 1 to n, one prime a setting, all shifted by the same random vector modulo 1.
+fn spread(search: &[Searched], n: usize, rng: &mut impl Rng) -> Vec<Vec<(Target, toml::Value)>> {
+    let axes: Vec<(u64, f64)> = primes().zip(std::iter::repeat_with(|| rng.r#gen())).take(search.len()).collect();
+    let share = |i: usize, (base, shift): (u64, f64)| (radical_inverse(i as u64, base) + shift).fract();
+    let point =
+        |i: usize| search.iter().zip(&axes).map(|(s, &axis)| (s.target.clone(), s.domain.at(share(i, axis)))).collect();
+    (1..=n).map(point).collect()
+}
+
+fn primes() -> impl Iterator<Item = u64> {
+    (2..).filter(|&n: &u64| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0))
+}
+
+/// The digits of a number in a base, mirrored at the point (van der Corput 1935).
+fn radical_inverse(mut number: u64, base: u64) -> f64 {
+    let (mut value, mut unit) = (0.0, 1.0 / base as f64);
+    while number > 0 {
+        value += unit * (number % base) as f64;
+        number /= base;
+        unit /= base as f64;
+    }
+    value
 }
 
 /// The whole grid, where every domain can be listed and the grid has at most `limit` points.
@@ -464,19 +511,22 @@ mod tests {
     fn a_small_grid_is_gone_through_once() {
         let choice = Domain::Choice(vec![toml::Value::Boolean(true), toml::Value::Boolean(false)]);
         let search = [searched("a", Domain::Integer(1, 3)), searched("b", choice)];
-        let all = combinations(&search, 6, Seed(0));
+        let all = combinations(&search, 6, Draw::Random, Seed(0));
         assert_eq!(all.len(), 6);
         let distinct: std::collections::HashSet<String> = all.iter().map(|point| format!("{point:?}")).collect();
         assert_eq!(distinct.len(), 6);
-        assert_eq!(combinations(&search, 5, Seed(0)).len(), 5);
-        assert_eq!(combinations(&search, 5, Seed(0)), combinations(&search, 5, Seed(0)));
-        assert_ne!(combinations(&search, 5, Seed(0)), combinations(&search, 5, Seed(1)));
+        assert_eq!(combinations(&search, 5, Draw::Random, Seed(0)).len(), 5);
+        assert_eq!(combinations(&search, 5, Draw::Random, Seed(0)), combinations(&search, 5, Draw::Random, Seed(0)));
+        assert_ne!(combinations(&search, 5, Draw::Random, Seed(0)), combinations(&search, 5, Draw::Random, Seed(1)));
     }
 
     #[test]
     fn an_immense_integer_domain_is_drawn_from_and_not_listed() {
         assert!(Domain::Integer(i64::MIN, i64::MAX).listed(16).is_none());
-        assert_eq!(combinations(&[searched("a", Domain::Integer(i64::MIN, i64::MAX))], 4, Seed(1)).len(), 4);
+        assert_eq!(
+            combinations(&[searched("a", Domain::Integer(i64::MIN, i64::MAX))], 4, Draw::Random, Seed(1)).len(),
+            4
+        );
     }
 
     #[test]
@@ -485,5 +535,29 @@ mod tests {
             assert_eq!(name_of(scaling(name).unwrap()), json!(name));
         }
         assert!(scaling("standart").unwrap_err().contains("`standard`"));
+    }
+
+    #[test]
+    fn radical_inverses_are_those_of_the_paper() {
+        // scipy.stats.qmc.Halton(d=2, scramble=False).random(5)[1:].
+        let found: Vec<(f64, f64)> = (1..5).map(|i| (radical_inverse(i, 2), radical_inverse(i, 3))).collect();
+        assert_eq!(found, [(0.5, 1.0 / 3.0), (0.25, 2.0 / 3.0), (0.75, 1.0 / 9.0), (0.125, 4.0 / 9.0)]);
+        assert_eq!(primes().take(6).collect::<Vec<_>>(), [2, 3, 5, 7, 11, 13]);
+    }
+
+    #[test]
+    fn low_discrepancy_points_fill_every_cell_of_a_range_and_depend_on_the_seed() {
+        let search = [searched("a", Domain::Uniform(0.0, 1.0)), searched("b", Domain::LogUniform(1e-4, 1.0))];
+        let points = combinations(&search, 16, Draw::LowDiscrepancy, Seed(2));
+        let mut cells = [0; 8];
+        for point in &points {
+            cells[((point[0].1.as_float().unwrap() * 8.0) as usize).min(7)] += 1;
+        }
+        // 16 points of base 2, shifted, put one to three into each of eight equal cells; random ones leave some empty.
+        assert!(cells.iter().all(|n| (1..=3).contains(n)), "{cells:?}");
+        assert_eq!(points, combinations(&search, 16, Draw::LowDiscrepancy, Seed(2)));
+        assert_ne!(points, combinations(&search, 16, Draw::LowDiscrepancy, Seed(3)));
+        let wide = [searched("a", Domain::Integer(i64::MIN, i64::MAX))];
+        assert_eq!(combinations(&wide, 4, Draw::LowDiscrepancy, Seed(1)).len(), 4);
     }
 }

@@ -1,13 +1,15 @@
-//! Selection of settings: seeded random search on a validation part, the same number of trials for every pipeline.
+//! Selection of settings: seeded search on a validation part, the same number of trials and the same CPU time for every
+//! pipeline.
 //!
-//! Trials are drawn independently, so that the expected best score of fewer trials can be computed from them (Dodge et
+//! Random trials are drawn independently, so that the expected best score of fewer trials can be computed from them (Dodge et
 //! al. 2019); a grid that is no larger than the number of trials is gone through completely instead. The first of
 //! equally good trials wins.
 
 use crate::canonical;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
-use crate::fit::{Makers, Stopped, Watch, branch_seed, classes, fused, learn};
+use crate::fit::{Allowance, Makers, Stopped, Watch, branch_seed, classes, fused, learn};
+use crate::machine::Machine;
 use crate::material::{Training, Validation};
 use crate::observer::{Event, Stage};
 use crate::rows::{Encoded, Fitting};
@@ -33,6 +35,7 @@ pub(crate) fn tune(
     training: &Training<'_>,
     seed: Seed,
     watch: &mut Watch<'_>,
+    machine: &dyn Machine,
 ) -> Result<Tuned, Stopped> {
     let settings = pipeline.settings.clone();
     if pipeline.search.is_empty() {
@@ -43,13 +46,19 @@ pub(crate) fn tune(
     if validation.len() == 0 {
         return Err(Stopped::Refused("no class has two training images, one of them to select on".to_owned()));
     }
-    let points = combinations(&pipeline.search, protocol.tuning.trials, seed.derive("tuning"));
+    let points = combinations(&pipeline.search, protocol.tuning.trials, protocol.tuning.draw, seed.derive("tuning"));
     let mut trials = Trials::new(pipeline, makers, &training, &validation, seed);
     let limit = Seconds(protocol.tuning.seconds);
-    let mut timed_watch = Watch { observer: &mut *watch.observer, stop: watch.stop, limit: Some((clock, limit)) };
+    let mut timed_watch =
+        Watch { observer: &mut *watch.observer, stop: watch.stop, limit: Some(Allowance::new(machine, limit)) };
     trials.run(&points, &mut timed_watch)?;
     let note = (trials.told.len() < points.len()).then(|| {
-        format!("the limit of {} s ended the search after {} of {} trials", limit.0, trials.told.len(), points.len())
+        format!(
+            "the limit of {} CPU seconds ended the search after {} of {} trials",
+            limit.0,
+            trials.told.len(),
+            points.len()
+        )
     });
     let settings = trials.best(limit)?;
     Ok(Tuned { settings, trials: trials.told, seconds: clock.elapsed(), note })
@@ -242,7 +251,7 @@ impl<'a> Trials<'a> {
             return Err(Stopped::Refused(format!("each of {n} trials was refused, the first because {first}")));
         }
         if self.stopped.contains(&Stopped::OutOfTime) {
-            return Err(Stopped::Failed(format!("no trial finished within the limit of {} s", limit.0)));
+            return Err(Stopped::Failed(format!("no trial finished within the limit of {} CPU seconds", limit.0)));
         }
         Err(Stopped::Failed(format!("none of {n} trials gave a score; the first said: {first}")))
     }

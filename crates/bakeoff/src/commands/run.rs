@@ -8,11 +8,11 @@ use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
-use crate::{dataset, interrupt, output, pictures};
+use crate::workshop::Processes;
+use crate::{dataset, interrupt, noise, output, pictures, threads};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
 use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard, StoredPipeline};
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,8 @@ impl RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     interrupt::listen()?;
-    let host = ThisHost::with_threads(use_threads(args.threads)?);
+    let threads = threads::count(args.threads);
+    let host = ThisHost::with_threads(threads);
     let found = experiments::find(&args.experiment)?;
     let experiment = Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?;
     let overrides = args.overrides(&found, &experiment);
@@ -101,9 +102,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     experiment.name.clone_from(&found.name);
     // Paths in a file start from the file, paths on the command line from where it is typed.
     let base = found.base.as_deref().filter(|_| args.dataset.is_none());
-    let material = dataset::open(&experiment.dataset, base)?;
+    let material = threads::lent(threads, || dataset::open(&experiment.dataset, base))??;
     let plan = Plan::new(experiment, &material, CATALOGUES)?;
     let folder = run_folder::choose(&args.base(&found.name), &plan.digest, args.fresh)?;
+    fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    // Whoever waited finds what the other one did, and goes on from there.
+    let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &plan, &material, &host)?;
     let models = Models { folder: &folder, most_bytes: args.model_limit as usize * 1_000_000 };
     let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &models, &material, &host)?;
@@ -120,20 +124,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     })
 }
 
-/// Starts the threads that everything is computed on.
-fn use_threads(asked: Option<u16>) -> anyhow::Result<usize> {
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = asked.map_or(available, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    pool.with_context(|| format!("failed to start {threads} threads"))?;
-    Ok(threads)
-}
-
 fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) -> anyhow::Result<Store> {
-    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     let path = folder.join(STORE);
-    let record = plan.record(material, host.record());
+    let mut record = plan.record(material, host.record());
     if !path.exists() {
+        record.noise = Some(noise::measured());
         run_folder::write(&folder.join(EXPERIMENT), &record.as_written)?;
         run_folder::write(&folder.join(HOST), format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
     }
@@ -148,12 +143,7 @@ fn work(
     material: &Material,
     host: &ThisHost,
 ) -> anyhow::Result<Ended> {
-    let mut finished = BTreeSet::new();
-    for planned in &plan.cells {
-        if store.has(&planned.cell.digest)? {
-            finished.insert(planned.cell.digest.clone());
-        }
-    }
+    let finished = store.digests()?;
     let record = store.run();
     let mut progress =
         Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched());
@@ -164,14 +154,17 @@ fn work(
         most_model_bytes: models.most_bytes,
         stop: interrupt::flag(),
     };
-    // The model first: a run that is killed in between makes both again.
-    let mut keep = |row: &Row, stored: Option<StoredPipeline>| -> anyhow::Result<()> {
-        if let Some(stored) = stored {
-            models.keep(row, stored, &record, dataset::fit(&plan.experiment.dataset))?;
-        }
-        Ok(store.commit(row).map(|_| ())?)
+    // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
+    let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
+    let mut workshop = Processes {
+        threads: host.record().threads,
+        limits: plan.experiment.protocol.limits,
+        stop: interrupt::flag(),
+        models,
+        run: &record,
+        fit: dataset::fit(&plan.experiment.dataset),
     };
-    let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut progress, &mut keep);
+    let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
     progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {

@@ -8,7 +8,7 @@ use crate::settings::{
 use crate::suggest::unknown;
 use bakeoff_core::{Entry, ParamError};
 use bakeoff_numeric::Scaling;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// Pipelines at most.
 const MOST_PIPELINES: usize = 1000;
@@ -222,7 +222,12 @@ fn search(
     catalogues: Catalogues<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<Searched>> {
-    let table = field.table("a table of settings and their domains", problems)?;
+    if let DeValue::String(text) = field.value {
+        if text.as_ref() == "default" {
+            return Some(default_search(settings, catalogues));
+        }
+    }
+    let table = field.table("\"default\", or a table of settings and their domains", problems)?;
     let mut search = Vec::new();
     for (key_span, field) in table.fields() {
         let key = field.path[table.path.len() + 1..].to_owned();
@@ -242,6 +247,39 @@ fn search(
     }
     search.sort_by(|a, b| a.target.cmp(&b.target));
     Some(search)
+}
+
+/// What the catalogues' entries declare for every part of a pipeline, but for what the file sets itself.
+fn default_search(settings: &Settings, catalogues: Catalogues<'_>) -> Vec<Searched> {
+    let mut search = Vec::new();
+    for (i, branch) in settings.branches.iter().enumerate() {
+        let place = (settings.branches.len() > 1).then_some(i);
+        let mut add = |declared: &str, of: &Step, part: &dyn Fn(String) -> Part| {
+            for (key, domain) in declared_domains(declared) {
+                if !of.settings.contains_key(&key) {
+                    search.push(Searched { target: Target { branch: place, part: part(key) }, domain });
+                }
+            }
+        };
+        for (index, step) in branch.features.iter().enumerate() {
+            let declared = catalogues.extractor(&step.kind).map_or("", |entry| entry.search);
+            add(declared, step, &|key| Part::Feature { index, key });
+        }
+        let step = &branch.classifier;
+        let declared = catalogues.classifier(&step.kind).map_or("", |entry| entry.search);
+        add(declared, step, &|key| Part::Classifier { key });
+    }
+    search.sort_by(|a, b| a.target.cmp(&b.target));
+    search
+}
+
+/// The domains of an entry's own lines, which a test holds to be right.
+fn declared_domains(text: &str) -> Vec<(String, Domain)> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let root = Table { entries: document.get_ref(), span: 0..0, path: String::new() };
+    let mut problems = Problems::in_text(text);
+    let fields = root.fields().into_iter();
+    fields.filter_map(|(_, field)| Some((field.path.clone(), domain(&field, &mut problems)?))).collect()
 }
 
 /// What a dotted key of the search means.

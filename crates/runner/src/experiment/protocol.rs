@@ -1,7 +1,7 @@
 //! The `[protocol]` table.
 
 use super::tree::{Field, Problems, Table};
-use super::{Protocol, Tuning};
+use super::{Draw, Limits, Protocol, Tuning};
 use serde_json::json;
 
 /// Settings tried at most.
@@ -9,25 +9,38 @@ const MOST_TRIALS: usize = 100_000;
 
 impl Protocol {
     pub(super) fn meant(&self) -> serde_json::Value {
-        json!({
+        let mut meant = json!({
             "validation": self.validation,
             "tuning": self.tuning.meant(),
             "confidence": self.confidence,
             "equivalence": self.equivalence,
-        })
+        });
+        if self.limits != Limits::default() {
+            meant["limits"] = json!({"seconds": self.limits.seconds, "megabytes": self.limits.megabytes});
+        }
+        meant
     }
 }
 
 impl Tuning {
     pub(crate) fn meant(&self) -> serde_json::Value {
-        json!({"trials": self.trials, "seconds": self.seconds})
+        json!({"trials": self.trials, "seconds": self.seconds, "draw": self.draw.name()})
+    }
+}
+
+impl Draw {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::LowDiscrepancy => "low-discrepancy",
+        }
     }
 }
 
 pub(super) fn read(field: &Field<'_>, problems: &mut Problems<'_>) -> Protocol {
     let mut protocol = Protocol::default();
     let Some(table) = field.table("a table", problems) else { return protocol };
-    table.only(&["validation", "tuning", "confidence", "equivalence"], problems);
+    table.only(&["validation", "tuning", "confidence", "equivalence", "limits"], problems);
     let inner: fn(f64) -> bool = |v| v > 0.0 && v < 1.0;
     let from_zero: fn(f64) -> bool = |v| (0.0..1.0).contains(&v);
     set(&table, "validation", &mut protocol.validation, inner, "a share above 0 and below 1", problems);
@@ -36,12 +49,32 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems<'_>) -> Protocol {
     if let Some(field) = table.field("tuning") {
         tuning(&field, &mut protocol.tuning, problems);
     }
+    if let Some(field) = table.field("limits") {
+        protocol.limits = limits(&field, problems);
+    }
     protocol
 }
 
+fn limits(field: &Field<'_>, problems: &mut Problems<'_>) -> Limits {
+    let Some(table) = field.table("a table with seconds and megabytes", problems) else { return Limits::default() };
+    table.only(&["seconds", "megabytes"], problems);
+    let above = |key: &str, problems: &mut Problems<'_>| {
+        table.field(key).and_then(|field| field.number(|v| v > 0.0, "a finite number above 0", problems))
+    };
+    Limits { seconds: above("seconds", problems), megabytes: above("megabytes", problems) }
+}
+
 fn tuning(field: &Field<'_>, tuning: &mut Tuning, problems: &mut Problems<'_>) {
-    let Some(table) = field.table("a table with trials and seconds", problems) else { return };
-    table.only(&["trials", "seconds"], problems);
+    let Some(table) = field.table("a table with trials, seconds and draw", problems) else { return };
+    table.only(&["trials", "seconds", "draw"], problems);
+    if let Some(field) = table.field("draw") {
+        match field.string("the name of a way to draw", problems) {
+            Some("random") => tuning.draw = Draw::Random,
+            Some("low-discrepancy") => tuning.draw = Draw::LowDiscrepancy,
+            Some(_) => field.expected("\"random\" or \"low-discrepancy\"", problems),
+            None => {}
+        }
+    }
     if let Some(trials) = table.field("trials").and_then(|f| f.count(1..=MOST_TRIALS, problems)) {
         tuning.trials = trials;
     }

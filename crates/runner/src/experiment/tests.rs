@@ -54,7 +54,7 @@ fn a_full_experiment_is_read() {
         "#,
     );
     assert_eq!((experiment.seeds, &experiment.train_sizes[..]), (10, &[500, 2000][..]));
-    assert_eq!(experiment.protocol.tuning, Tuning { trials: 4, seconds: 60.0 });
+    assert_eq!(experiment.protocol.tuning, Tuning { trials: 4, seconds: 60.0, draw: Draw::Random });
     assert_eq!(experiment.comparisons, [("a".to_owned(), "b".to_owned())]);
     assert_eq!(experiment.pipelines[1].settings.branches[0].scale, Some(Scaling::Center));
     let search: Vec<String> = experiment.pipelines[0].search.iter().map(|s| s.target.to_string()).collect();
@@ -297,4 +297,29 @@ fn what_is_wrong_with_branches_is_told() {
     assert!(searched("classifier.noise").contains("expected \"branches.0.KEY\""));
     assert!(searched("branches.2.classifier.noise").contains("expected \"branches.0.KEY\""));
     assert!(searched("branches.0.reduce.dimensions").contains("a table that is not there"));
+}
+
+#[test]
+fn limits_and_the_way_of_drawing_are_read() {
+    let text = "dataset = 'fake'\n[protocol]\ntuning = { trials = 3, draw = 'low-discrepancy' }\n\
+                limits = { seconds = 2.5, megabytes = 100 }\n[[pipeline]]\nname = 'p'\n\
+                features = [{ kind = 'grey' }]\nclassifier = { kind = 'centroid' }\n";
+    let experiment = read_well(text);
+    assert_eq!(experiment.protocol.tuning.draw, Draw::LowDiscrepancy);
+    assert_eq!(experiment.protocol.limits, Limits { seconds: Some(2.5), megabytes: Some(100.0) });
+    let told = problems(&text.replace("low-discrepancy", "grid").replace("2.5", "0")).join("\n");
+    assert!(told.contains("expected \"random\" or \"low-discrepancy\", found the string \"grid\""), "{told}");
+    assert!(told.contains("protocol.limits.seconds: expected a finite number above 0, found 0"), "{told}");
+}
+
+#[test]
+fn a_default_search_takes_what_entries_declare_and_the_file_leaves_open() {
+    let text = "dataset = 'fake'\n[[pipeline]]\nname = 'p'\nsearch = 'default'\nfeatures = [{ kind = 'grey' }]\n\
+                classifier = { kind = 'centroid' }\n";
+    let keys = |text: &str| -> Vec<String> {
+        read_well(text).pipelines[0].search.iter().map(|s| s.target.to_string()).collect()
+    };
+    assert_eq!(keys(text), ["classifier.noise"]);
+    assert!(keys(&text.replace("'centroid'", "'centroid', noise = 1")).is_empty());
+    assert!(only_problem(&text.replace("'default'", "'all'")).contains("expected \"default\""));
 }

@@ -77,7 +77,11 @@ fn the_experiment_as_meant_names_every_default() {
         "{}",
         plan.as_meant
     );
-    assert!(plan.as_meant.contains("\"tuning\":{\"seconds\":900.0,\"trials\":16}"), "{}", plan.as_meant);
+    assert!(
+        plan.as_meant.contains("\"tuning\":{\"draw\":\"random\",\"seconds\":900.0,\"trials\":16}"),
+        "{}",
+        plan.as_meant
+    );
 }
 
 #[test]

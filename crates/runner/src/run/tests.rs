@@ -23,7 +23,7 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
     };
     let mut notes = Notes { words: Vec::new(), stop_at: stop_at.map(|at| (at, &stop)) };
     let mut rows = Vec::new();
-    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut notes, &mut |row, _| {
+    let ended = run::<Infallible>(&plan, Shard::WHOLE, finished, &bench, &mut Here, &mut notes, &mut |row, _| {
         rows.push(row.clone());
         Ok(())
     });
@@ -139,7 +139,7 @@ fn an_error_of_the_keeper_ends_the_run() {
         stop: &stop,
     };
     let mut calls = 0;
-    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Notes::default(), &mut |_, _| {
+    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut |_, _| {
         calls += 1;
         Err("the disk is full")
     });
@@ -165,7 +165,10 @@ fn shards_together_are_the_plan() {
             Ok(())
         };
         let shard = shard.parse().unwrap();
-        assert_eq!(run(&plan, shard, &BTreeSet::new(), &bench, &mut Notes::default(), &mut keep), Ok(Ended::Complete));
+        assert_eq!(
+            run(&plan, shard, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep),
+            Ok(Ended::Complete)
+        );
     }
     seeds.sort_unstable();
     assert_eq!(seeds, [0, 1, 2, 3, 4]);

@@ -31,8 +31,15 @@ fn run(top: &str, pipeline: &str, most_model_bytes: usize) -> Vec<(bakeoff_resul
         kept.push((row.clone(), stored));
         Ok(())
     };
-    let Ok(_) =
-        crate::run::<Infallible>(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Notes::default(), &mut keep);
+    let Ok(_) = crate::run::<Infallible>(
+        &plan,
+        Shard::WHOLE,
+        &BTreeSet::new(),
+        &bench,
+        &mut crate::Here,
+        &mut Notes::default(),
+        &mut keep,
+    );
     kept
 }
 

@@ -9,7 +9,15 @@ fn tune_one(top: &str, search: &str) -> Result<Tuned, Stopped> {
     let mut watch = Watch { observer: &mut notes, stop: &stop, limit: None };
     let makers = Makers { catalogues: CATALOGUES, memory: None };
     let training = material.training(None, Seed(0));
-    tune(&experiment.pipelines[0], experiment.protocol, makers, &training, Seed(0), &mut watch)
+    tune(
+        &experiment.pipelines[0],
+        experiment.protocol,
+        makers,
+        &training,
+        Seed(0),
+        &mut watch,
+        &crate::fakes::NoMachine,
+    )
 }
 
 #[test]
@@ -46,7 +54,7 @@ fn trials_that_all_break_say_so() {
 #[test]
 fn a_limit_ends_the_search_and_is_told() {
     let late = tune_one("protocol.tuning.seconds = 1e-9", "'classifier.noise' = { uniform = [0, 1] }").err().unwrap();
-    assert_eq!(late, Stopped::Failed("no trial finished within the limit of 0.000000001 s".to_owned()));
+    assert_eq!(late, Stopped::Failed("no trial finished within the limit of 0.000000001 CPU seconds".to_owned()));
 }
 
 #[test]

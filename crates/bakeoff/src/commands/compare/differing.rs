@@ -82,8 +82,9 @@ fn pipeline(run: &Run, name: &str) -> BTreeMap<String, String> {
 
 /// Leaves out the settings of a part that is of another kind on the other side: they have nothing to be compared with.
 fn without_others_settings(a: &mut BTreeMap<String, String>, b: &mut BTreeMap<String, String>) {
-    let kinds: Vec<String> = a.keys().chain(b.keys()).filter(|key| key.ends_with("kind")).cloned().collect();
-    for kind in kinds.iter().filter(|kind| a.get(*kind) != b.get(*kind)) {
+    let all = a.keys().chain(b.keys()).filter(|key| key.ends_with("kind"));
+    let other_kinds: Vec<String> = all.filter(|key| a.get(*key) != b.get(*key)).cloned().collect();
+    for kind in other_kinds {
         let below = format!("{}settings.", kind.trim_end_matches("kind"));
         a.retain(|key, _| !key.starts_with(&below));
         b.retain(|key, _| !key.starts_with(&below));
