@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{compare, data, docs, export, list, predict, report, run};
+use crate::commands::{compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -29,13 +29,20 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Runs an experiment, or continues it where an earlier run stopped
     Run(run::RunArgs),
+    /// Runs an experiment as a job array of Slurm, or continues it there
+    Slurm(slurm::SlurmArgs),
+    /// Brings the shards of a run together
+    Gather(gather::GatherArgs),
+    /// One task of a job array
+    #[command(hide = true)]
+    SlurmTask(slurm_task::SlurmTaskArgs),
     /// Renders the report of a run again, without computing anything anew
     Report(report::ReportArgs),
     /// Compares two runs, two pipelines, or pipelines over datasets, from stored results
     Compare(compare::CompareArgs),
     /// Classifies images with a stored model
     Predict(predict::PredictArgs),
-    /// Writes a stored model in another format: ONNX
+    /// Takes results away (CSV, JSON lines, Parquet, an MLflow server), or a stored model (ONNX)
     Export(export::ExportArgs),
     /// Lists datasets, features, classifiers and experiments
     List(list::ListArgs),

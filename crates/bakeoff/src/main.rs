@@ -8,6 +8,7 @@ mod commands;
 mod dataset;
 mod exit;
 mod experiments;
+mod feature_cache;
 mod host;
 mod interrupt;
 mod models;
@@ -18,8 +19,11 @@ mod pictures;
 mod progress;
 mod rendering;
 mod run_folder;
+mod slurm;
 mod terminal;
 mod threads;
+#[cfg(test)]
+mod trap;
 mod workshop;
 
 use args::{Args, Command};
@@ -52,6 +56,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
+        Command::Slurm(args) => commands::slurm::slurm(args),
+        Command::Gather(args) => commands::gather::gather(args),
+        Command::SlurmTask(args) => commands::slurm_task::slurm_task(args),
         Command::Report(args) => commands::report::report(args),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),

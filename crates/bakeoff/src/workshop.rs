@@ -43,6 +43,14 @@ pub(crate) struct Processes<'a> {
     pub(crate) fit: bakeoff_datasets::Fit,
 }
 
+/// Has the library of products look up the sizes of the processor's caches, which takes it a hundred files: once here and not once in
+/// every copy.
+pub(crate) fn warm_up() {
+    let one = ndarray::arr2(&[[1.0_f32]]);
+    let mut product = ndarray::arr2(&[[0.0_f32]]);
+    bakeoff_numeric::matmul_here(one.view(), one.view(), product.view_mut());
+}
+
 /// What a cell's process says.
 #[derive(Serialize, Deserialize)]
 enum Message {
@@ -249,7 +257,7 @@ impl Ear {
     }
 
     fn read(&mut self) -> anyhow::Result<bool> {
-        let mut block = [0; 1 << 16];
+        let mut block = [0; 1 << 14];
         match self.pipe.read(&mut block) {
             Ok(0) => Ok(false),
             Ok(n) => {

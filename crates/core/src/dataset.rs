@@ -72,6 +72,22 @@ pub struct Provenance {
     /// What a reader of the report must know: how sizes and modes were brought together, how the split was made, what
     /// was left out.
     pub notes: Vec<String>,
+    /// What the images are called, where they have names.
+    pub names: Names,
+    /// (name, what is wrong) of images that were left out because they could not be read.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Names of images by their position in each part: files below the dataset's folder, rows of a table. Empty where images
+/// have no names of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of the training images.
+    pub train: Vec<String>,
+    /// Of the validation images.
+    pub validation: Vec<String>,
+    /// Of the test images.
+    pub test: Vec<String>,
 }
 
 /// A file that was read.

@@ -22,7 +22,7 @@ pub use augmentation::Augmentation;
 pub use catalogue::{Entry, ParamError, Recipe};
 pub use classifier::{Classifier, Epoch, FitError, Fitted, Model, OnEpoch, ScoreKind, argmax_rows};
 pub use concatenated::Concatenated;
-pub use dataset::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, RemoteFile, Splits};
+pub use dataset::{Card, Dataset, FileRecord, Labelled, LoadError, Names, Provenance, RemoteFile, Splits};
 pub use extractor::{Encoder, ExtractError, Extractor, encode};
 pub use images::{Images, ImagesView, ShapeError};
 pub use labels::{LabelError, Labels};

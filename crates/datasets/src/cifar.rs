@@ -389,7 +389,7 @@ impl Set {
     /// [`LoadError`] when a part is missing, a label is out of range or a class has no image.
     pub fn into_splits(self, path: &Path) -> Result<Splits, LoadError> {
         let layout = self.layout;
-        let mut provenance = Provenance { files: self.files, notes: Vec::new() };
+        let mut provenance = Provenance { files: self.files, ..Provenance::default() };
         let classes = self.names.unwrap_or_else(|| {
             provenance.notes.push("classes are numbered: there is no file of class names".to_owned());
             parts::numbered(layout.n_classes)

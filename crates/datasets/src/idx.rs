@@ -10,7 +10,7 @@ mod folder;
 
 pub use folder::{IdxFolder, is_idx_name};
 
-pub(crate) use folder::{Place, known_places, parse_names, read_names};
+pub(crate) use folder::{Place, distinct, known_places, parse_names, read_names};
 
 use crate::digest::Hashing;
 use crate::gzip;

@@ -5,12 +5,15 @@
 //! in headers are compared with the file before memory is taken. Nothing is written but by [`store::fetch`] and
 //! [`preview::save`], each to a temporary name first.
 
+pub mod audit;
 pub mod catalogue;
 pub mod cifar;
 pub mod decode;
 pub mod digest;
 pub mod folder;
 pub mod idx;
+pub mod npz;
+pub mod parquet;
 pub mod preview;
 pub mod shapes;
 pub mod source;
@@ -24,4 +27,6 @@ mod problem;
 pub use catalogue::{CATALOGUE, Named, named};
 pub use digest::content_hash;
 pub use folder::{Fit, FolderOptions, image_files, read_fitted};
+pub use npz::NpzOptions;
+pub use parquet::ParquetOptions;
 pub use source::{Source, check_table, default_root, open};

@@ -153,11 +153,11 @@ impl Dataset for Shapes {
             validation: None,
             test: self.part("test", self.n_test)?,
             provenance: Provenance {
-                files: Vec::new(),
                 notes: vec![
                     format!("generated from seed {}", self.seed.0),
                     format!("each pair of classes differs by one cue: {}", pairs.join("; ")),
                 ],
+                ..Provenance::default()
             },
         })
     }

@@ -3,8 +3,10 @@
 use crate::catalogue::{known_names, named, nearest};
 use crate::cifar::Cifar;
 use crate::files;
-use crate::folder::{FolderOptions, ImageFolder, has_sub_folders};
+use crate::folder::{Fit, FolderOptions, ImageFolder, has_sub_folders};
 use crate::idx::{IdxFolder, is_idx_name};
+use crate::npz::{Npz, NpzOptions, is_npz_name};
+use crate::parquet::{Parquet, ParquetOptions, holds_tables};
 use crate::problem::unusable;
 use bakeoff_core::{Card, Dataset, LoadError, ParamError};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,10 @@ pub enum Source {
     Path(PathBuf),
     /// A folder with settings.
     Folder(FolderOptions),
+    /// An archive of arrays with settings.
+    Npz(NpzOptions),
+    /// Parquet files with settings.
+    Parquet(ParquetOptions),
 }
 
 impl Source {
@@ -32,12 +38,38 @@ impl Source {
         }
     }
 
-    /// A folder with settings, from an experiment file's table.
+    /// A path with settings, from an experiment file's table: the key `npz`, `parquet` or `folder` says what is there.
     ///
     /// # Errors
     /// One [`ParamError`] per key that is unknown, missing or out of range.
     pub fn from_table(table: &toml::Table) -> Result<Self, Vec<ParamError>> {
-        FolderOptions::from_table(table).map(Self::Folder)
+        if table.contains_key("npz") {
+            NpzOptions::from_table(table).map(Self::Npz)
+        } else if table.contains_key("parquet") {
+            ParquetOptions::from_table(table).map(Self::Parquet)
+        } else {
+            FolderOptions::from_table(table).map(Self::Folder)
+        }
+    }
+
+    /// How images of other sizes are brought to those of this dataset.
+    pub fn fit(&self) -> Fit {
+        match self {
+            Self::Folder(options) => options.fit,
+            Self::Parquet(options) => options.fit,
+            Self::Named(_) | Self::Path(_) | Self::Npz(_) => Fit::default(),
+        }
+    }
+
+    /// The key under which a table says where the data at a path is.
+    pub fn key_of(path: &Path) -> &'static str {
+        if is_npz_name(path) {
+            "npz"
+        } else if holds_tables(path) {
+            "parquet"
+        } else {
+            "folder"
+        }
     }
 
     /// A name, a path or a table, as an experiment file's `dataset` states it.
@@ -50,7 +82,10 @@ impl Source {
             toml::Value::String(text) => Ok(Self::from_name_or_path(text)),
             toml::Value::Table(table) => Self::from_table(table),
             other => {
-                let problem = format!("expected a name, a path or a table with `folder`, found {}", other.type_str());
+                let problem = format!(
+                    "expected a name, a path or a table with `folder`, `npz` or `parquet`, found {}",
+                    other.type_str()
+                );
                 Err(vec![ParamError { key: "dataset".to_owned(), problem }])
             }
         }
@@ -59,7 +94,7 @@ impl Source {
 
 /// What is wrong with a dataset's table, by key; nothing when it is sound.
 pub fn check_table(table: &toml::Table) -> Vec<ParamError> {
-    FolderOptions::from_table(table).err().unwrap_or_default()
+    Source::from_table(table).err().unwrap_or_default()
 }
 
 /// Finds the dataset that a source means. Relative paths are looked for below each of `search_roots`, in order (none
@@ -80,6 +115,10 @@ pub fn open(source: &Source, search_roots: &[PathBuf]) -> Result<Box<dyn Dataset
         },
         Source::Path(path) => detect(&find(path, search_roots)?, FolderOptions::default()),
         Source::Folder(options) => detect(&find(Path::new(&options.folder), search_roots)?, options.clone()),
+        Source::Npz(options) => Ok(Box::new(Npz::at(&find(Path::new(&options.npz), search_roots)?, options.clone()))),
+        Source::Parquet(options) => {
+            Ok(Box::new(Parquet::at(&find(Path::new(&options.parquet), search_roots)?, options.clone())))
+        }
     }
 }
 
@@ -136,6 +175,16 @@ fn detect(path: &Path, options: FolderOptions) -> Result<Box<dyn Dataset>, LoadE
         refuse_settings(path, &options, "CIFAR records")?;
         return Ok(Box::new(set));
     }
+    if path.is_file() && is_npz_name(path) {
+        refuse_settings(path, &options, "arrays (say `npz` instead of `folder`)")?;
+        let npz = path.to_string_lossy().into_owned();
+        return Ok(Box::new(Npz::at(path, NpzOptions { npz, ..NpzOptions::default() })));
+    }
+    if holds_tables(path) {
+        refuse_settings(path, &options, "Parquet files (say `parquet` instead of `folder`)")?;
+        let parquet = path.to_string_lossy().into_owned();
+        return Ok(Box::new(Parquet::at(path, ParquetOptions { parquet, ..ParquetOptions::default() })));
+    }
     if path.is_dir() && has_sub_folders(path) {
         return Ok(Box::new(ImageFolder::at(path, options)));
     }
@@ -158,8 +207,8 @@ fn holds_idx(folder: &Path) -> bool {
 fn what_was_expected(path: &Path) -> String {
     let found = if path.is_dir() { "none of these" } else { "a file" };
     format!(
-        "expected a folder with a folder of images for each class, with IDX files (train-images-idx3-ubyte, …) or with \
-         CIFAR batches, or the archive {}; found {found}",
+        "expected a folder with a folder of images for each class, with Parquet files, with IDX files \
+         (train-images-idx3-ubyte, …) or with CIFAR batches, the archive {}, a .npz or a .parquet file; found {found}",
         crate::cifar::CIFAR_10.archive
     )
 }

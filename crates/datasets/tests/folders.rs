@@ -382,7 +382,7 @@ fn names_paths_and_tables_are_sources() {
     assert_eq!((options.folder.as_str(), options.size), ("photos", Some((64, 64))));
     assert_eq!(
         parse("dataset = 3").unwrap_err()[0].problem,
-        "expected a name, a path or a table with `folder`, found integer"
+        "expected a name, a path or a table with `folder`, `npz` or `parquet`, found integer"
     );
     assert_eq!(parse("dataset = { size = [1, 1] }").unwrap_err()[0].key, "folder");
 

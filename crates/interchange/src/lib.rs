@@ -11,4 +11,4 @@ mod safetensors_file;
 
 pub use card::{Card, DatasetCard, FORMAT, ImageCard};
 pub use error::InterchangeError;
-pub use safetensors_file::{LONGEST_HEADER, read, write};
+pub use safetensors_file::{LONGEST_HEADER, pack, read, unpack, write};

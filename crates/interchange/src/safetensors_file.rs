@@ -19,6 +19,27 @@ const KEY: &str = "bakeoff";
 pub fn write(card: &Card, tensors: &Tensors) -> Result<Vec<u8>, InterchangeError> {
     card.check()?;
     let text = serde_json::to_string(card).map_err(|e| InterchangeError::card(e.to_string()))?;
+    packed(tensors, Some(text))
+}
+
+/// Arrays alone as the bytes of a file, for what does not leave the machine.
+///
+/// # Errors
+/// [`InterchangeError`] when a type of values has no place in the format.
+pub fn pack(tensors: &Tensors) -> Result<Vec<u8>, InterchangeError> {
+    packed(tensors, None)
+}
+
+/// The arrays of what [`pack`] wrote.
+///
+/// # Errors
+/// [`InterchangeError`], saying what was expected and what was found.
+pub fn unpack(file: &[u8]) -> Result<Tensors, InterchangeError> {
+    check_start(file)?;
+    tensors_of(file)
+}
+
+fn packed(tensors: &Tensors, card: Option<String>) -> Result<Vec<u8>, InterchangeError> {
     let raw: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, tensor)| {
@@ -31,8 +52,8 @@ pub fn write(card: &Card, tensors: &Tensors) -> Result<Vec<u8>, InterchangeError
         .map(|(name, dtype, shape, bytes)| TensorView::new(*dtype, shape.clone(), bytes).map(|view| (*name, view)))
         .collect();
     let refused = |e: safetensors::SafeTensorError| InterchangeError::refused(e.to_string());
-    let file = safetensors::serialize(views.map_err(refused)?, Some([(KEY.to_owned(), text)].into_iter().collect()))
-        .map_err(refused)?;
+    let metadata = card.map(|card| [(KEY.to_owned(), card)].into_iter().collect());
+    let file = safetensors::serialize(views.map_err(refused)?, metadata).map_err(refused)?;
     match header_length(&file) {
         Some(length) if length <= LONGEST_HEADER => Ok(file),
         _ => Err(InterchangeError::refused(format!("the names take more than {LONGEST_HEADER} bytes"))),
@@ -50,7 +71,10 @@ pub fn read(file: &[u8]) -> Result<(Card, Tensors), InterchangeError> {
     let text = text.ok_or_else(|| {
         InterchangeError::malformed("a model of bakeoff", "a safetensors file whose metadata has no card of one")
     })?;
-    let card = Card::from_json(text)?;
+    Ok((Card::from_json(text)?, tensors_of(file)?))
+}
+
+fn tensors_of(file: &[u8]) -> Result<Tensors, InterchangeError> {
     let mut tensors = Tensors::new();
     for (name, view) in SafeTensors::deserialize(file).map_err(told)?.tensors() {
         let tensor = Tensor::new(view.shape().to_vec(), values(&name, view.dtype(), view.data())?);
@@ -59,7 +83,7 @@ pub fn read(file: &[u8]) -> Result<(Card, Tensors), InterchangeError> {
         })?;
         tensors.insert(name, tensor);
     }
-    Ok((card, tensors))
+    Ok(tensors)
 }
 
 fn header_length(file: &[u8]) -> Option<u64> {

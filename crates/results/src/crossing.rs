@@ -78,7 +78,7 @@ pub struct CurvePair {
     n_seeds: usize,
     n_images: usize,
     /// Different rows of differences summed over seeds, one a size, with the images that have them; the most common first.
-    common: Vec<(Vec<i64>, usize)>,
+    common: Vec<Common>,
     /// Rows that few images have, one an image.
     rare: Vec<Vec<i64>>,
     /// Differences summed over images, one a size, for every seed; sorted.
@@ -86,6 +86,9 @@ pub struct CurvePair {
     /// Sums of products of two sizes' differences over all seeds and images.
     products: Vec<Vec<i64>>,
 }
+
+/// A row of sums with the number of images that have it.
+type Common = (Vec<i64>, usize);
 
 /// Answers of one pipeline: `[size][seed][image]`.
 type Curve<'a> = [Vec<&'a [bool]>];
@@ -231,12 +234,11 @@ impl CurvePair {
         }
         for _ in 0..left {
             let place = random.below(self.rare.len() + 2);
-            match self.rare.get(place) {
-                Some(row) => add(&mut sums, row),
-                None => {
-                    let way = if place == self.rare.len() { 1 } else { -1 };
-                    sums.iter_mut().for_each(|sum| *sum += way * signed(self.n_seeds));
-                }
+            if let Some(row) = self.rare.get(place) {
+                add(&mut sums, row);
+            } else {
+                let way = if place == self.rare.len() { 1 } else { -1 };
+                sums.iter_mut().for_each(|sum| *sum += way * signed(self.n_seeds));
             }
         }
         sums
@@ -248,7 +250,7 @@ fn add(sums: &mut [i64], row: &[i64]) {
 }
 
 /// Rows that many images have with their numbers, the most common first, and the rows of the other images.
-fn by_row(mut images: Vec<Vec<i64>>) -> (Vec<(Vec<i64>, usize)>, Vec<Vec<i64>>) {
+fn by_row(mut images: Vec<Vec<i64>>) -> (Vec<Common>, Vec<Vec<i64>>) {
     images.sort_unstable();
     let (mut common, mut rare) = (Vec::new(), Vec::new());
     for same in images.chunk_by(|a, b| a == b) {

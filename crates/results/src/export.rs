@@ -1,4 +1,7 @@
-//! Rows to take away: CSV for spreadsheets and data frames, JSON lines for programs.
+//! Rows to take away: CSV for spreadsheets and data frames, JSON lines for programs, Parquet for either, and an MLflow server.
+
+pub mod mlflow;
+pub mod parquet;
 
 use crate::groups::{mean_seconds, sorted};
 use crate::row::{Measured, Outcome, Row, Run};
@@ -56,11 +59,7 @@ pub fn json_lines(run: &Run, rows: &[Row]) -> Result<String, serde_json::Error> 
 
 fn fields(run: &Run, row: &Row) -> Vec<String> {
     let cell = &row.cell;
-    let (outcome, reason) = match &row.outcome {
-        Outcome::Done(_) => ("done", ""),
-        Outcome::Refused { reason } => ("refused", reason.as_str()),
-        Outcome::Failed { error } => ("failed", error.as_str()),
-    };
+    let (outcome, reason) = (parquet::outcome(row), parquet::reason(row).unwrap_or_default());
     let size = cell.train_size.map_or_else(String::new, |size| size.to_string());
     let mut fields = vec![text(&cell.pipeline), cell.seed.to_string(), size, outcome.to_owned(), text(reason)];
     match &row.outcome {
@@ -73,9 +72,9 @@ fn fields(run: &Run, row: &Row) -> Vec<String> {
 
 fn figures(run: &Run, measured: &Measured) -> [String; 19] {
     let labels = &run.dataset.test_labels;
-    let right = labels.iter().zip(&measured.predicted).filter(|(t, p)| t == p).count();
+    let right = parquet::right(measured, labels);
     let accuracy = if labels.is_empty() { String::new() } else { (right as f64 / labels.len() as f64).to_string() };
-    let known = |value: f64| if value > 0.0 { value.to_string() } else { String::new() };
+    let known = |value: f64| known_only(value).map_or_else(String::new, |value| value.to_string());
     [
         measured.n_train.to_string(),
         labels.len().to_string(),
@@ -97,6 +96,11 @@ fn figures(run: &Run, measured: &Measured) -> [String; 19] {
         measured.trials.len().to_string(),
         text(&measured.notes.join("; ")),
     ]
+}
+
+/// A measurement that is 0 where it is not known.
+fn known_only(value: f64) -> Option<f64> {
+    (value > 0.0).then_some(value)
 }
 
 /// A text as a field.

@@ -62,7 +62,6 @@ impl Random {
         let b = 1.15 + 2.53 * sd;
         let a = -0.0873 + 0.0248 * b + 0.01 * p;
         let (centre, alpha, mode) = (n * p + 0.5, (2.83 + 5.1 / b) * sd, ((n + 1.0) * p).floor());
-        let at_mode = (mode + 0.5) * ((mode + 1.0) / (odds * (n - mode + 1.0))).ln() + rest(mode) + rest(n - mode);
         loop {
             let (u, v) = (self.uniform() - 0.5, self.uniform());
             let side = 0.5 - u.abs();
@@ -73,6 +72,7 @@ impl Random {
             if !(0.0..=n).contains(&k) {
                 continue;
             }
+            let at_mode = (mode + 0.5) * ((mode + 1.0) / (odds * (n - mode + 1.0))).ln() + rest(mode) + rest(n - mode);
             let bound = at_mode
                 + (n + 1.0) * ((n - mode + 1.0) / (n - k + 1.0)).ln()
                 + (k + 0.5) * (odds * (n - k + 1.0) / (k + 1.0)).ln()

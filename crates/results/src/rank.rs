@@ -81,7 +81,7 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut start = 0;
     // Neighbours in order that are equal are one tie.
     for tie in order.chunk_by(|&i, &j| (values[i] - values[j]).abs() <= SAME) {
-        let shared = start as f64 + (tie.len() as f64 + 1.0) / 2.0;
+        let shared = start as f64 + f64::midpoint(tie.len() as f64, 1.0);
         tie.iter().for_each(|&i| ranks[i] = shared);
         start += tie.len();
     }

@@ -50,7 +50,7 @@ fn expansion(z: f64, df: f64) -> f64 {
 /// Student's density at 0.
 fn density_scale(df: f64) -> f64 {
     use statrs::function::gamma::ln_gamma;
-    (ln_gamma((df + 1.0) / 2.0) - ln_gamma(df / 2.0)).exp() / (df * PI).sqrt()
+    (ln_gamma(f64::midpoint(df, 1.0)) - ln_gamma(df / 2.0)).exp() / (df * PI).sqrt()
 }
 
 /// P(X > `x`) of chi-squared with `df` degrees of freedom.

@@ -12,12 +12,18 @@ use bakeoff_results::{IntervalKind, Relation, Row, Run, TestKind, Verdict, compa
 use common::{done, run_of};
 use serde::Deserialize;
 
+/// (values, average ranks, χ², its p-value, F, its p-value).
+type FriedmanCase = (Vec<Vec<f64>>, Vec<f64>, f64, f64, f64, f64);
+
+/// (differences, training images, test images, standard error, interval, p-value).
+type ResampledCase = (Vec<f64>, usize, usize, f64, f64, f64, f64);
+
 #[derive(Deserialize)]
 struct Reference {
     wilcoxon: Vec<(Vec<f64>, f64, bool)>,
-    friedman: Vec<(Vec<Vec<f64>>, Vec<f64>, f64, f64, f64, f64)>,
+    friedman: Vec<FriedmanCase>,
     nemenyi: Vec<(usize, f64, f64, f64)>,
-    nadeau_bengio: Vec<(Vec<f64>, usize, usize, f64, f64, f64, f64)>,
+    nadeau_bengio: Vec<ResampledCase>,
     expected_best: (Vec<f64>, Vec<(f64, f64)>),
 }
 

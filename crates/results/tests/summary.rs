@@ -360,7 +360,8 @@ fn more_seeds_are_asked_for_by_the_formula() {
     // Differences of 0.002, 0.006 and 0.010 have mean 0.006 and variance V₁ = 1.6e-5. Images: the sums over seeds are −1 at 30
     // images, 1 at 48, and ±3 at the two that join, so MSB = (96 − 18²/1002) / 1001 / 3 = 0.03186; the rest is
     // MSAB = (78 − 0.108 − 0.032 − 25.892) / 1998 = 0.02601, and V = (MSB − MSAB) / 3006 = 1.95e-6.
-    // t² V₁ / n + z² V is 4.05e-5 + 0.75e-5 for n = 4 and 2.47e-5 + 0.75e-5 for n = 5, the room is 0.006² = 3.6e-5.
+    // The critical value's square (`critical` of reference/student.py for V₁/n, n − 1 and V) is 4.45e-5 for n = 4 and 2.90e-5 for
+    // n = 5; the room is 0.006² = 3.6e-5.
     assert_eq!((pair.verdict, pair.settling), (Verdict::Undecided, Some(Settling::MoreSeeds(2))));
     assert!(pair.note.contains("about 2 more seeds would settle it"), "{}", pair.note);
 }

@@ -1,5 +1,6 @@
 //! One cell: an image's walk from the training part to a predicted id, with the time that each part takes.
 
+use crate::cache::Remembering;
 use crate::clock::{Spent, Stopwatch};
 use crate::experiment::Experiment;
 use crate::fit::{FittedPipeline, Makers, Stopped, Watch};
@@ -52,7 +53,8 @@ fn walk(
 ) -> Result<(Measured, Option<StoredPipeline>), Stopped> {
     let (clock, cpu_before) = (Stopwatch::start(), bench.machine.cpu());
     bench.machine.reset_peak();
-    let makers = Makers { catalogues: bench.catalogues, memory: bench.machine.memory_bytes() };
+    let remembering = bench.cache.map(|cache| Remembering { cache, machine: bench.machine });
+    let makers = Makers { catalogues: bench.catalogues, memory: bench.machine.memory_bytes(), remembering };
     let mut watch = Watch { observer, stop: bench.stop, limit: None };
     let mut spent = Spent::default();
     let seed = Seed(planned.cell.seed);
@@ -67,9 +69,11 @@ fn walk(
     let test = bench.material.test().open_for(&fitted);
     let predicted = fitted.predict(test, &watch, &mut spent)?;
 
-    let cpu = Seconds((bench.machine.cpu().0 - cpu_before.0).max(0.0));
-    let ends =
-        Ends { total: clock.elapsed(), cpu, threads: bench.machine.threads(), peak: bench.machine.peak_rss_mb() };
+    let mut saved = tuned.saved;
+    saved.add(spent.saved);
+    let cpu = Seconds((bench.machine.cpu().0 - cpu_before.0).max(0.0) + saved.cpu.0);
+    let total = Seconds(clock.elapsed().0 + saved.wall.0);
+    let ends = Ends { total, cpu, threads: bench.machine.threads(), peak: bench.machine.peak_rss_mb() };
     let (stored, note) = stored(planned, &tuned, &fitted, &training, bench);
     let mut measured = measured(planned, &training, tuned, fitted, predicted, spent, ends);
     measured.notes.extend(note);

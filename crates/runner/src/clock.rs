@@ -1,5 +1,6 @@
 //! The only clock of the house: wall time, of single calls.
 
+use crate::cache::Saved;
 use bakeoff_results::Seconds;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,10 +22,21 @@ impl Stopwatch {
     }
 }
 
+/// The time of day, for marking files as used.
+pub fn moment() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The time of day as RFC 3339 has it, UTC, in whole seconds.
 pub fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     rfc3339(since.map_or(0, |since| since.as_secs()))
+}
+
+/// Milliseconds since 1970, as servers count them.
+pub fn milliseconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Seconds since 1970 as a date and time (Hinnant, "chrono-compatible low-level date algorithms": years begin in March, so
@@ -58,6 +70,8 @@ pub(crate) struct Spent {
     pub(crate) fit: Seconds,
     /// Scoring test rows.
     pub(crate) predict: Seconds,
+    /// What was not spent, because features were found where they had been kept; `features` counts it.
+    pub(crate) saved: Saved,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Fitting a pipeline on training images, and scoring with it.
 
 use crate::Catalogues;
+use crate::cache::Remembering;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::machine::Machine;
 use crate::material::Training;
@@ -107,6 +108,8 @@ pub(crate) struct Makers<'a> {
     pub(crate) catalogues: Catalogues<'a>,
     /// Free memory in bytes.
     pub(crate) memory: Option<u64>,
+    /// Where features are kept.
+    pub(crate) remembering: Option<Remembering<'a>>,
 }
 
 /// Runs a classifier's fit. One that was broken off is no result.

@@ -3,6 +3,7 @@
 //! The runner knows no algorithm and reads no file: catalogues, data and machine come as arguments, rows go to whoever
 //! keeps them. What fits sees training images only, and that is held by types: see [`material`].
 
+pub mod cache;
 pub mod catalogues;
 pub mod clock;
 pub mod error;
@@ -27,6 +28,7 @@ mod tuning;
 #[cfg(test)]
 mod fakes;
 
+pub use cache::FeatureCache;
 pub use catalogues::Catalogues;
 pub use error::RunnerError;
 pub use experiment::{
@@ -37,5 +39,6 @@ pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
+pub use settings::Resources;
 pub use shard::Shard;
 pub use stored::{RestoredPipeline, StoredPipeline};

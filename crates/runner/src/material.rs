@@ -10,6 +10,7 @@ use crate::split::{stratified, validation_part};
 use bakeoff_core::{Images, ImagesView, Labelled, Labels, Provenance, Seed, Splits};
 use bakeoff_results as results;
 use ndarray::{Axis, concatenate};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// A loaded dataset, checked, its digest beside it.
@@ -25,6 +26,7 @@ pub struct Material {
     /// Where the own validation images start in the pool.
     n_train: usize,
     test: Labelled,
+    audit: Option<results::Audit>,
 }
 
 impl Material {
@@ -50,7 +52,13 @@ impl Material {
         };
         let (name, sha256) = (name.to_owned(), sha256.to_owned());
         let Splits { classes, test, provenance, .. } = splits;
-        Ok(Self { name, sha256, classes, provenance, pool, n_train, test })
+        Ok(Self { name, sha256, classes, provenance, pool, n_train, test, audit: None })
+    }
+
+    /// With what an audit of the images found, for the run's record.
+    #[must_use]
+    pub fn with_audit(self, audit: results::Audit) -> Self {
+        Self { audit: Some(audit), ..self }
     }
 
     /// Its name.
@@ -81,7 +89,7 @@ impl Material {
             test_labels: self.test.labels().as_slice().to_vec(),
             notes: self.provenance.notes.clone(),
             files: files.collect(),
-            audit: None,
+            audit: self.audit.clone(),
         }
     }
 
@@ -90,13 +98,15 @@ impl Material {
         let whole = 0..self.pool.len();
         match size.filter(|&size| size < whole.len()) {
             None => {
-                Training { labelled: Cow::Borrowed(&self.pool), own_validation: (self.n_train..whole.end).collect() }
+                let own_validation = (self.n_train..whole.end).collect();
+                Training { labelled: Cow::Borrowed(&self.pool), identity: self.sha256.clone(), own_validation }
             }
             Some(size) => {
                 let chosen = stratified(self.pool.labels(), size, seed);
                 let own = chosen.iter().enumerate().filter(|(_, position)| **position >= self.n_train);
                 let own_validation = own.map(|(i, _)| i).collect();
-                Training { labelled: Cow::Owned(self.pool.select(&chosen)), own_validation }
+                let identity = identity(&self.sha256, &chosen);
+                Training { labelled: Cow::Owned(self.pool.select(&chosen)), identity, own_validation }
             }
         }
     }
@@ -107,9 +117,19 @@ impl Material {
     }
 }
 
+/// What stands for these positions of something that has an identity.
+fn identity(of: &str, positions: &[usize]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(of.as_bytes());
+    positions.iter().for_each(|&position| hash.update((position as u64).to_le_bytes()));
+    format!("{:x}", hash.finalize())
+}
+
 /// Training images and labels: the only thing that fits take.
 pub(crate) struct Training<'a> {
     labelled: Cow<'a, Labelled>,
+    /// SHA-256 of the dataset's and of the positions in it that these are.
+    identity: String,
     /// Positions that the dataset itself sets aside for selection.
     own_validation: Vec<usize>,
 }
@@ -127,6 +147,11 @@ impl Training<'_> {
         self.labelled.len()
     }
 
+    /// What stands for these images, whatever names they have.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// Cuts off what selection is made on: the dataset's own validation images, or a stratified share.
     pub(crate) fn split(&self, share: f64, seed: Seed) -> (Training<'static>, Validation) {
         let set_aside = if self.own_validation.is_empty() {
@@ -139,7 +164,9 @@ impl Training<'_> {
             kept[position] = false;
         }
         let rest: Vec<usize> = (0..self.len()).filter(|&position| kept[position]).collect();
-        let training = Training { labelled: Cow::Owned(self.labelled.select(&rest)), own_validation: Vec::new() };
+        let identity = identity(&self.identity, &rest);
+        let training =
+            Training { labelled: Cow::Owned(self.labelled.select(&rest)), identity, own_validation: Vec::new() };
         (training, Validation(self.labelled.select(&set_aside)))
     }
 }

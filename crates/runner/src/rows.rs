@@ -6,6 +6,7 @@
 //! of the classifier. A classifier sees [`bakeoff_core::Rows`] in each case.
 
 use crate::Catalogues;
+use crate::cache::Saved;
 use crate::clock::{Spent, timed};
 use crate::fit::{Makers, Stopped};
 use crate::material::Training;
@@ -50,14 +51,29 @@ impl Makers<'_> {
     ) -> Result<Encoded, Stopped> {
         let extractor = branch.extractor(self.catalogues).map_err(Stopped::Refused)?;
         let codes = branch.codes().map_err(Stopped::Refused)?;
-        timed(&mut spent.features, || {
+        let key = self.remembering.map(|with| {
+            let recipe = branch.features_meant(self.catalogues);
+            with.key(&recipe, &extractor, training, seed)
+        });
+        let mut saved = Saved::default();
+        let encoded = timed(&mut spent.features, || {
+            if let Some((encoder, rows, found)) = key.as_ref().and_then(|key| key.get(&extractor, training)) {
+                saved = found;
+                return Ok(Encoded { encoder: encoder.into(), rows: Some(rows) });
+            }
             let encoder: Arc<dyn Encoder> = extractor.fit(training.images(), seed.derive("extractor"))?.into();
             let (n, d) = (training.len(), encoder.dim());
             self.check_memory(n.min(FEWEST), d)?;
             let limit = if codes.is_some() { SAMPLE_BYTES.min(self.row_bytes()) } else { self.row_bytes() };
-            let rows = (bytes(n, d) <= limit).then(|| encode(encoder.as_ref(), training.images()));
+            let rows = (bytes(n, d) <= limit).then(|| match &key {
+                Some(key) => key.put(encoder.as_ref(), training),
+                None => encode(encoder.as_ref(), training.images()),
+            });
             Ok(Encoded { encoder, rows })
-        })
+        });
+        spent.features.0 += saved.wall.0;
+        spent.saved.add(saved);
+        encoded
     }
 
     /// Bytes that rows may take: what learns from them may need as much again. An address space is the limit where the

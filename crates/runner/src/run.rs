@@ -1,6 +1,7 @@
 //! Working through a plan, one cell after the other.
 
 use crate::Catalogues;
+use crate::cache::FeatureCache;
 use crate::cell;
 use crate::machine::Machine;
 use crate::material::Material;
@@ -21,6 +22,8 @@ pub struct Bench<'a> {
     pub material: &'a Material,
     /// The machine.
     pub machine: &'a dyn Machine,
+    /// Where features are kept between cells and runs.
+    pub cache: Option<&'a dyn FeatureCache>,
     /// Bytes that a model may have to be kept; 0 keeps none.
     pub most_model_bytes: usize,
     /// Set when the user wants to stop.

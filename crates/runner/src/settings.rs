@@ -242,6 +242,19 @@ pub struct Pipeline {
     pub settings: Settings,
     /// What is searched, ordered by target so that the file's order decides nothing.
     pub search: Vec<Searched>,
+    /// What its cells ask of a scheduler. They decide no result.
+    pub resources: Resources,
+}
+
+/// What a cell asks of a scheduler; what is not said is the scheduler's to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Resources {
+    /// Processors, and threads to compute with.
+    pub threads: Option<usize>,
+    /// Memory in MB.
+    pub megabytes: Option<usize>,
+    /// Wall minutes.
+    pub minutes: Option<usize>,
 }
 
 impl Pipeline {
@@ -346,15 +359,20 @@ impl Branch {
         self.quantise.as_ref().map(quantise).transpose()
     }
 
-    fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
+    /// Its features as meant.
+    pub(crate) fn features_meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
         let features = self.features.iter().map(|step| {
             let resolved = catalogues.extractor(&step.kind).and_then(|e| (e.resolve)(&step.settings).ok());
             step.meant(resolved)
         });
+        features.collect()
+    }
+
+    fn meant(&self, catalogues: Catalogues<'_>) -> serde_json::Value {
         let resolved =
             catalogues.classifier(&self.classifier.kind).and_then(|e| (e.resolve)(&self.classifier.settings).ok());
         let mut meant = json!({
-            "features": features.collect::<Vec<_>>(),
+            "features": self.features_meant(catalogues),
             "scale": name_of(self.scale.unwrap_or_default()),
             "classifier": self.classifier.meant(resolved),
         });

@@ -5,6 +5,7 @@
 //! al. 2019); a grid that is no larger than the number of trials is gone through completely instead. The first of
 //! equally good trials wins.
 
+use crate::cache::Saved;
 use crate::canonical;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
@@ -18,6 +19,7 @@ use bakeoff_core::Seed;
 use bakeoff_results::{Seconds, Trial};
 use ndarray::Array2;
 use serde_json::Value;
+use std::cell::Cell;
 
 /// The chosen settings and how they were found.
 pub(crate) struct Tuned {
@@ -25,6 +27,8 @@ pub(crate) struct Tuned {
     pub(crate) trials: Vec<Trial>,
     pub(crate) seconds: Seconds,
     pub(crate) note: Option<String>,
+    /// What was not spent on features that had been kept.
+    pub(crate) saved: Saved,
 }
 
 /// Chooses the settings of a pipeline; without a search, the ones that it has.
@@ -39,7 +43,7 @@ pub(crate) fn tune(
 ) -> Result<Tuned, Stopped> {
     let settings = pipeline.settings.clone();
     if pipeline.search.is_empty() {
-        return Ok(Tuned { settings, trials: Vec::new(), seconds: Seconds(0.0), note: None });
+        return Ok(Tuned { settings, trials: Vec::new(), seconds: Seconds(0.0), note: None, saved: Saved::default() });
     }
     let clock = Stopwatch::start();
     let (training, validation) = training.split(protocol.validation, seed.derive("validation"));
@@ -61,7 +65,9 @@ pub(crate) fn tune(
         )
     });
     let settings = trials.best(limit)?;
-    Ok(Tuned { settings, trials: trials.told, seconds: clock.elapsed(), note })
+    let saved = trials.saved.get();
+    let seconds = Seconds(clock.elapsed().0 + saved.wall.0);
+    Ok(Tuned { settings, trials: trials.told, seconds, note, saved })
 }
 
 /// A branch with its rows, trained on nothing yet, and the validation rows that it scores.
@@ -93,6 +99,7 @@ struct Trials<'a> {
     stopped: Vec<Stopped>,
     /// The best so far: images that were right, and the settings.
     leader: Option<(usize, Settings)>,
+    saved: Cell<Saved>,
 }
 
 impl<'a> Trials<'a> {
@@ -114,6 +121,7 @@ impl<'a> Trials<'a> {
             told: Vec::new(),
             stopped: Vec::new(),
             leader: None,
+            saved: Cell::default(),
         }
     }
 
@@ -196,6 +204,9 @@ impl<'a> Trials<'a> {
     fn encoded(&self, i: usize, branch: &Branch) -> Result<(Encoded, Array2<f32>), Stopped> {
         let mut spent = Spent::default();
         let encoded = self.makers.encoded(branch, self.training, branch_seed(self.seed, i), &mut spent)?;
+        let mut saved = self.saved.get();
+        saved.add(spent.saved);
+        self.saved.set(saved);
         self.makers.check_memory(self.validation.len(), encoded.dim())?;
         let validation = encoded.features(self.validation.images());
         Ok((encoded, validation))

@@ -6,6 +6,7 @@ use crate::interrupt;
 use crate::terminal::{answer, is_watched, tell};
 use anyhow::{Context, bail};
 use bakeoff_core::{Card, Dataset, FileRecord, Labelled, LoadError, Splits};
+use bakeoff_datasets::audit::{self, Audit, Duplicates, MOST_PAIRS, Pair, Place};
 use bakeoff_datasets::store::{self, Fetched, Patience, State};
 use bakeoff_datasets::{CATALOGUE, Named, Source, content_hash, named, preview};
 use clap::Subcommand;
@@ -34,7 +35,7 @@ enum What {
     Fetch(FetchArgs),
     /// Hashes the files of a dataset again; exit code 1 when one is missing or is another
     Verify(VerifyArgs),
-    /// Describes a dataset: classes, counts, sizes, files, what was done on reading it
+    /// Describes a dataset: classes, counts, sizes, files, what was done on reading it, images that are there twice
     Info(InfoArgs),
     /// Draws a contact sheet of the first training images, one row a class
     Preview(PreviewArgs),
@@ -60,21 +61,34 @@ struct VerifyArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  bakeoff data info shapes\n  bakeoff data info ./my-photos --json")]
+#[command(after_help = "\
+Examples:
+  bakeoff data info shapes
+  bakeoff data info pathmnist.npz --pairs 50
+  bakeoff data info ./my-photos --json")]
 struct InfoArgs {
     /// Name or path of a dataset
     dataset: String,
+    /// Pairs of duplicates to list, those across training and test part and with different labels first
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=MOST_PAIRS as i64))]
+    pairs: u16,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  bakeoff data preview ./my-photos --columns 20 --out photos.png")]
+#[command(after_help = "\
+Examples:
+  bakeoff data preview ./my-photos --columns 20 --out photos.png
+  bakeoff data preview cifar-10 --duplicates")]
 struct PreviewArgs {
     /// Name or path of a dataset
     dataset: String,
-    /// Images a class
+    /// Draws pairs of images that are the same or nearly so, side by side, those across training and test part first
+    #[arg(long)]
+    duplicates: bool,
+    /// Images a class; with --duplicates, images a row
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     columns: u16,
     /// The PNG file to write; NAME-preview.png in the current folder when it is not given
@@ -234,7 +248,8 @@ fn load(text: &str) -> anyhow::Result<(Box<dyn Dataset>, Splits)> {
 
 fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
     let (dataset, splits) = load(&args.dataset)?;
-    let value = described(dataset.card(), &splits);
+    let mut value = described(dataset.card(), &splits);
+    value["audit"] = audit_as_json(&audit::audit(&splits), &splits.classes, usize::from(args.pairs));
     answer(&if args.json { value.to_string() } else { in_words(&value) })?;
     Ok(Exit::Done)
 }
@@ -284,6 +299,7 @@ fn in_words(value: &Value) -> String {
             .filter_map(Value::as_str)
             .map(|note| format!("note     {note}")),
     );
+    lines.extend(audit_lines(&value["audit"]));
     lines.extend(file_lines(value));
     lines.push(format!("sha256   {} (classes, pixels and labels)", text("sha256")));
     lines.push(format!("licence  {}", text("licence")));
@@ -321,6 +337,73 @@ fn class_lines(value: &Value) -> Vec<String> {
     names.enumerate().map(line).collect()
 }
 
+/// What an audit found, with the first pairs.
+fn audit_as_json(audit: &Audit, classes: &[String], n_pairs: usize) -> Value {
+    let duplicates =
+        |of: Duplicates| json!({"train_pairs": of.train, "test_pairs": of.test, "test_images_in_train": of.across});
+    let class = |id: usize| classes.get(id).map_or("", String::as_str);
+    let place = |of: &Place| json!({"part": of.part.word(), "position": of.position, "class": class(of.class_id), "file": of.name});
+    let pair =
+        |of: &Pair| json!({"exact": of.exact, "difference": of.difference, "a": place(&of.a), "b": place(&of.b)});
+    let balance = audit.balance;
+    json!({
+        "exact": duplicates(audit.exact),
+        "near": duplicates(audit.near),
+        "near_searched": audit.near_searched,
+        "pairs_with_different_labels": audit.conflicts,
+        "constant": audit.constant,
+        "unreadable": audit.unreadable,
+        "balance": {
+            "least": {"class": class(balance.least_class), "images": balance.least},
+            "most": {"class": class(balance.most_class), "images": balance.most},
+        },
+        "pairs": audit.pairs.iter().take(n_pairs).map(pair).collect::<Vec<_>>(),
+    })
+}
+
+/// What an audit found, in words.
+fn audit_lines(audit: &Value) -> Vec<String> {
+    let duplicates = |of: &Value| {
+        let (train, test, across) = (&of["train_pairs"], &of["test_pairs"], &of["test_images_in_train"]);
+        format!(
+            "{across} test images have one in the training part; {train} pairs within it, {test} within the test part"
+        )
+    };
+    let balance = |which: &str| {
+        let of = &audit["balance"][which];
+        format!("{} ({})", of["class"].as_str().unwrap_or_default(), of["images"])
+    };
+    let near = if audit["near_searched"] == json!(true) {
+        duplicates(&audit["near"])
+    } else {
+        "not looked for: the images are too small".to_owned()
+    };
+    let mut lines = vec![
+        format!("exact    {}", duplicates(&audit["exact"])),
+        format!("near     {near}"),
+        format!("labels   {} pairs of these with different labels", audit["pairs_with_different_labels"]),
+        format!("odd      {} images of one color, {} unreadable left out", audit["constant"], audit["unreadable"]),
+        format!("balance  from {} to {} training images", balance("least"), balance("most")),
+    ];
+    lines.extend(audit["pairs"].as_array().into_iter().flatten().map(pair_line));
+    lines
+}
+
+/// `pair     exact  train 17 (cat) and test 3 (dog)`.
+fn pair_line(pair: &Value) -> String {
+    let place = |of: &Value| {
+        let text = |key: &str| of[key].as_str().unwrap_or_default();
+        let file = if text("file").is_empty() { String::new() } else { format!(", {}", text("file")) };
+        format!("{} {} ({}{file})", text("part"), of["position"], text("class"))
+    };
+    let kind = if pair["exact"] == json!(true) {
+        "exact".to_owned()
+    } else {
+        format!("near {:.4}", pair["difference"].as_f64().unwrap_or_default())
+    };
+    format!("pair     {kind}: {} and {}", place(&pair["a"]), place(&pair["b"]))
+}
+
 /// The files with their hashes; of many only the first, since `--json` has them all.
 fn file_lines(value: &Value) -> Vec<String> {
     const NAMED: usize = 10;
@@ -338,9 +421,31 @@ fn file_lines(value: &Value) -> Vec<String> {
 
 fn draw(args: &PreviewArgs) -> anyhow::Result<Exit> {
     let (dataset, splits) = load(&args.dataset)?;
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-preview.png", dataset.card().name)));
+    let kind = if args.duplicates { "duplicates" } else { "preview" };
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-{kind}.png", dataset.card().name)));
+    if args.duplicates {
+        return draw_duplicates(&splits, usize::from(args.columns), &out);
+    }
     preview::save(&splits, usize::from(args.columns), &out)?;
     answer(&format!("{}: a row each for {}", out.display(), splits.classes.join(", ")))?;
+    Ok(Exit::Done)
+}
+
+/// Pairs on a sheet.
+fn draw_duplicates(splits: &Splits, columns: usize, out: &std::path::Path) -> anyhow::Result<Exit> {
+    const DRAWN: usize = 200;
+    let pairs = audit::audit(splits).pairs;
+    if pairs.is_empty() {
+        answer("there are no duplicates to draw")?;
+        return Ok(Exit::Done);
+    }
+    let drawn = &pairs[..pairs.len().min(DRAWN)];
+    preview::save_sheet(&preview::draw_pairs(splits, drawn, columns.div_ceil(2))?, out)?;
+    answer(&format!(
+        "{}: {} pairs, row by row in the order in which `bakeoff data info` lists them",
+        out.display(),
+        drawn.len()
+    ))?;
     Ok(Exit::Done)
 }
 
@@ -352,7 +457,9 @@ mod tests {
     #[test]
     fn a_description_tells_classes_counts_and_sizes() {
         let (dataset, splits) = load("shapes").unwrap();
-        let value = described(dataset.card(), &splits);
+        let mut value = described(dataset.card(), &splits);
+        let audit = audit::audit(&splits);
+        value["audit"] = audit_as_json(&audit, &splits.classes, 2);
         assert_eq!(value["counts"]["train"], json!([400, 400, 400, 400, 400, 400, 400, 400, 400, 400]));
         assert_eq!((&value["images"]["test"], &value["channels"]), (&json!(1000), &json!(3)));
         let text = in_words(&value);
@@ -361,10 +468,34 @@ mod tests {
             "classes  10, 400 training images each",
             "      8  one-headed: 400 train, 100 test",
             "note     generated from seed 0",
+            "exact    0 test images have one in the training part; 0 pairs within it, 0 within the test part",
+            "odd      0 images of one color, 0 unreadable left out",
+            "balance  from blue (400) to blue (400) training images",
             "licence  MIT OR Apache-2.0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_pair_is_told_with_parts_positions_classes_and_files() {
+        let place = |part, position, class_id, name: Option<&str>| Place {
+            part,
+            position,
+            class_id,
+            name: name.map(str::to_owned),
+        };
+        let pair = Pair {
+            exact: false,
+            difference: 0.0125,
+            a: place(audit::Part::Train, 17, 0, None),
+            b: place(audit::Part::Test, 3, 1, Some("dog/3.png")),
+        };
+        let audit = Audit { pairs: vec![pair], ..Audit::default() };
+        let value = audit_as_json(&audit, &["cat".to_owned(), "dog".to_owned()], 10);
+        let lines = audit_lines(&value);
+        assert_eq!(lines.last().unwrap(), "pair     near 0.0125: train 17 (cat) and test 3 (dog, dog/3.png)");
+        assert_eq!(lines[1], "near     not looked for: the images are too small");
     }
 
     #[test]

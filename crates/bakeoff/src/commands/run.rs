@@ -3,16 +3,17 @@
 use crate::algorithms::CATALOGUES;
 use crate::exit::Exit;
 use crate::experiments::{self, Found};
+use crate::feature_cache::FeatureFolder;
 use crate::host::ThisHost;
 use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
 use crate::workshop::Processes;
-use crate::{dataset, interrupt, noise, output, pictures, threads};
+use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
-use bakeoff_runner::{Bench, Ended, Experiment, Material, Overrides, Plan, Shard, StoredPipeline};
+use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,9 @@ pub(crate) struct RunArgs {
     /// Megabytes that a stored model may have; 0 stores none
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     model_limit: u32,
+    /// Megabytes that features kept from earlier cells and runs may take on disk; 0 keeps none
+    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
+    cache_limit: u32,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
@@ -91,29 +95,90 @@ impl RunArgs {
     }
 }
 
+/// Everything that a run needs before its folder is chosen.
+pub(crate) struct Prepared {
+    /// The experiment's name.
+    pub(crate) name: String,
+    pub(crate) host: ThisHost,
+    pub(crate) material: Material,
+    pub(crate) plan: Plan,
+    /// The folder that paths of the experiment start from.
+    base: Option<PathBuf>,
+    cache: Option<FeatureFolder>,
+}
+
+impl RunArgs {
+    /// Reads the experiment and loads its data.
+    pub(crate) fn prepare(&self) -> anyhow::Result<Prepared> {
+        let threads = threads::count(self.threads);
+        let found = experiments::find(&self.experiment)?;
+        let experiment = Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?;
+        let overrides = self.overrides(&found, &experiment);
+        let mut experiment = experiment.with(&overrides)?;
+        experiment.name.clone_from(&found.name);
+        // Paths in a file start from the file, paths on the command line from where it is typed.
+        let base = found.base.as_deref().filter(|_| self.dataset.is_none());
+        let material = threads::lent(threads, || dataset::open(&experiment.dataset, base))??;
+        let plan = Plan::new(experiment, &material, CATALOGUES)?;
+        let cache = FeatureFolder::new(u64::from(self.cache_limit) * 1_000_000);
+        let base = base.map(Path::to_owned);
+        Ok(Prepared { name: found.name, base, host: ThisHost::with_threads(threads), material, plan, cache })
+    }
+
+    /// The folder of this run.
+    pub(crate) fn folder(&self, prepared: &Prepared) -> anyhow::Result<PathBuf> {
+        let folder = run_folder::choose(&self.base(&prepared.name), &prepared.plan.digest, self.fresh)?;
+        fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The models of a run in this folder.
+    pub(crate) fn models<'a>(&self, folder: &'a Path) -> Models<'a> {
+        Models { folder, most_bytes: self.model_limit as usize * 1_000_000 }
+    }
+
+    /// What it takes to type the same run again, without what only concerns how its results are told.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![self.experiment.clone()];
+        let mut add =
+            |name: &str, value: Option<String>| arguments.extend(value.map(|value| format!("--{name}={value}")));
+        add("dataset", self.dataset.clone());
+        self.pipeline.iter().for_each(|name| add("pipeline", Some(name.clone())));
+        add("seeds", self.seeds.map(|n| n.to_string()));
+        add("train-size", self.train_size.map(|n| n.to_string()));
+        add("model-limit", Some(self.model_limit.to_string()));
+        add("cache-limit", Some(self.cache_limit.to_string()));
+        arguments
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn threads(&self) -> Option<u16> {
+        self.threads
+    }
+
+    pub(crate) fn with_threads(self, threads: Option<u16>) -> Self {
+        Self { threads, ..self }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.shard.is_none_or(Shard::is_whole)
+    }
+}
+
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     interrupt::listen()?;
-    let threads = threads::count(args.threads);
-    let host = ThisHost::with_threads(threads);
-    let found = experiments::find(&args.experiment)?;
-    let experiment = Experiment::read(&found.shown, &found.text, &dataset::VOCABULARY)?;
-    let overrides = args.overrides(&found, &experiment);
-    let mut experiment = experiment.with(&overrides)?;
-    experiment.name.clone_from(&found.name);
-    // Paths in a file start from the file, paths on the command line from where it is typed.
-    let base = found.base.as_deref().filter(|_| args.dataset.is_none());
-    let material = threads::lent(threads, || dataset::open(&experiment.dataset, base))??;
-    let plan = Plan::new(experiment, &material, CATALOGUES)?;
-    let folder = run_folder::choose(&args.base(&found.name), &plan.digest, args.fresh)?;
-    fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let prepared = args.prepare()?;
+    let folder = args.folder(&prepared)?;
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
-    let store = open_store(&folder, &plan, &material, &host)?;
-    let models = Models { folder: &folder, most_bytes: args.model_limit as usize * 1_000_000 };
-    let ended = work(&plan, args.shard.unwrap_or(Shard::WHOLE), &store, &models, &material, &host)?;
+    let store = open_store(&folder, &prepared)?;
+    let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
     if ended == Ended::Complete
-        && args.shard.is_none_or(|shard| shard.is_whole())
-        && let Err(error) = pictures::keep(&folder, &store, &plan.experiment.dataset, base)
+        && args.is_whole()
+        && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
     {
         tell(&format!("bakeoff: the report has no pictures: {error:#}"));
     }
@@ -124,7 +189,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     })
 }
 
-fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) -> anyhow::Result<Store> {
+/// The store of a run, made where there is none.
+pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<Store> {
+    let Prepared { host, material, plan, .. } = prepared;
     let path = folder.join(STORE);
     let mut record = plan.record(material, host.record());
     if !path.exists() {
@@ -135,14 +202,9 @@ fn open_store(folder: &Path, plan: &Plan, material: &Material, host: &ThisHost) 
     Ok(Store::create_or_open(&path, &record)?)
 }
 
-fn work(
-    plan: &Plan,
-    shard: Shard,
-    store: &Store,
-    models: &Models<'_>,
-    material: &Material,
-    host: &ThisHost,
-) -> anyhow::Result<Ended> {
+/// Works through a share of a plan's cells.
+pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+    let Prepared { host, material, plan, .. } = prepared;
     let finished = store.digests()?;
     let record = store.run();
     let mut progress =
@@ -151,11 +213,13 @@ fn work(
         catalogues: CATALOGUES,
         material,
         machine: host,
+        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
         most_model_bytes: models.most_bytes,
         stop: interrupt::flag(),
     };
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
+    workshop::warm_up();
     let mut workshop = Processes {
         threads: host.record().threads,
         limits: plan.experiment.protocol.limits,

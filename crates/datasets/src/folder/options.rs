@@ -107,11 +107,15 @@ impl FolderOptions {
         {
             tell("size", format!("expected [height, width] from 1 to {GREATEST_SIDE}, found [{height}, {width}]"));
         }
-        if self.test_share.get() <= 0.0 {
-            tell("test_share", format!("expected a share above 0 and below 1, found {}", self.test_share.get()));
-        }
+        problems.extend(share_problem(self.test_share));
         problems
     }
+}
+
+/// What is wrong with the share of a test part.
+pub(crate) fn share_problem(share: Fraction) -> Option<ParamError> {
+    let problem = || format!("expected a share above 0 and below 1, found {}", share.get());
+    (share.get() <= 0.0).then(|| ParamError { key: "test_share".to_owned(), problem: problem() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A seeded, stratified split: each class gives the same share of its images to the test part.
 
-use crate::problem::counted;
+use crate::problem::{counted, grouped};
 use bakeoff_core::Seed;
 use rand::RngCore;
 
@@ -25,6 +25,33 @@ pub(crate) fn test_images(n: usize, share: f64, seed: Seed, class: &str) -> Resu
     let mut is_test = vec![false; n];
     order[..n_test].iter().for_each(|&i| is_test[i] = true);
     Ok(is_test)
+}
+
+/// Which images are test images, class by class, from the class id of each.
+///
+/// # Errors
+/// What is wrong, when a class has one image.
+pub(crate) fn stratify(ids: &[usize], classes: &[String], share: f64, seed: Seed) -> Result<Vec<bool>, String> {
+    let mut of_class = vec![Vec::new(); classes.len()];
+    for (position, &id) in ids.iter().enumerate() {
+        of_class[id].push(position);
+    }
+    let mut is_test = vec![false; ids.len()];
+    for (positions, class) in of_class.iter().zip(classes) {
+        for (&position, test) in positions.iter().zip(test_images(positions.len(), share, seed, class)?) {
+            is_test[position] = test;
+        }
+    }
+    Ok(is_test)
+}
+
+/// What was done, for the notes.
+pub(crate) fn told(seed: u64, n_train: usize, n_test: usize, share: f64) -> String {
+    let (train, test) = (grouped(n_train as u64), grouped(n_test as u64));
+    format!(
+        "stratified split, seed {seed}: {train} training and {test} test images, {}% of each class for the test",
+        share * 100.0
+    )
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl IdxFolder {
     /// The set from its parts, in the order of [`Part::ALL`].
     fn assemble(&self, folder: &Path, raw: Vec<Option<Raw>>) -> Result<Splits, LoadError> {
         let files = raw.iter().flatten().flat_map(|part| part.records.clone()).collect();
-        let mut provenance = Provenance { files, notes: Vec::new() };
+        let mut provenance = Provenance { files, ..Provenance::default() };
         let classes = self.class_names(folder, raw.first().and_then(Option::as_ref), &mut provenance)?;
         let is_transposed = self.is_transposed(&provenance);
         let meaning = Meaning { n_classes: classes.len(), first_label: self.first_label, is_transposed };
@@ -150,7 +150,11 @@ pub(crate) fn read_names(folder: &Path, name: &str) -> Result<(Vec<String>, File
 pub(crate) fn parse_names(path: &Path, bytes: &[u8]) -> Result<Vec<String>, LoadError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| malformed(path, e.valid_up_to() as u64, "class names in UTF-8", "other bytes"))?;
-    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    distinct(path, text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// The names, if no two of them are the same.
+pub(crate) fn distinct(path: &Path, names: Vec<String>) -> Result<Vec<String>, LoadError> {
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {

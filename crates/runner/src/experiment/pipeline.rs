@@ -3,7 +3,8 @@
 use super::tree::{Field, Problems, Table};
 use crate::Catalogues;
 use crate::settings::{
-    Branch, Domain, Part, Pipeline, Searched, Settings, Step, Target, augmentation, quantise, reduction, scaling,
+    Branch, Domain, Part, Pipeline, Resources, Searched, Settings, Step, Target, augmentation, quantise, reduction,
+    scaling,
 };
 use crate::suggest::unknown;
 use bakeoff_core::{Entry, ParamError};
@@ -17,8 +18,19 @@ const MOST_FEATURES: usize = 64;
 /// Characters of a pipeline's name at most.
 const LONGEST_NAME: usize = 100;
 
-const KEYS: &[&str] =
-    &["name", "fusion", "branches", "augment", "features", "scale", "reduce", "quantise", "classifier", "search"];
+const KEYS: &[&str] = &[
+    "name",
+    "fusion",
+    "branches",
+    "augment",
+    "features",
+    "scale",
+    "reduce",
+    "quantise",
+    "classifier",
+    "search",
+    "resources",
+];
 const BRANCH_KEYS: &[&str] = &["augment", "features", "scale", "reduce", "quantise", "classifier"];
 /// Branches of a pipeline at most.
 const MOST_BRANCHES: usize = 64;
@@ -68,7 +80,20 @@ fn read(
         Some(field) => search(&field, &settings, catalogues, problems)?,
         None => Vec::new(),
     };
-    Some(Pipeline { name: name?, settings, search })
+    let resources = table.field("resources").map_or_else(Resources::default, |field| resources(&field, problems));
+    Some(Pipeline { name: name?, settings, search, resources })
+}
+
+fn resources(field: &Field<'_>, problems: &mut Problems<'_>) -> Resources {
+    let expected = "a table with threads, megabytes and minutes";
+    let Some(table) = field.table(expected, problems) else { return Resources::default() };
+    table.only(&["threads", "megabytes", "minutes"], problems);
+    let mut count = |key, most| table.field(key).and_then(|field| field.count(1..=most, problems));
+    Resources {
+        threads: count("threads", 1024),
+        megabytes: count("megabytes", 1 << 30),
+        minutes: count("minutes", 1 << 20),
+    }
 }
 
 /// Several branches for late fusion.
@@ -222,10 +247,8 @@ fn search(
     catalogues: Catalogues<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Vec<Searched>> {
-    if let DeValue::String(text) = field.value {
-        if text.as_ref() == "default" {
-            return Some(default_search(settings, catalogues));
-        }
+    if field.value.as_str() == Some("default") {
+        return Some(default_search(settings, catalogues));
     }
     let table = field.table("\"default\", or a table of settings and their domains", problems)?;
     let mut search = Vec::new();

@@ -323,3 +323,14 @@ fn a_default_search_takes_what_entries_declare_and_the_file_leaves_open() {
     assert!(keys(&text.replace("'centroid'", "'centroid', noise = 1")).is_empty());
     assert!(only_problem(&text.replace("'default'", "'all'")).contains("expected \"default\""));
 }
+
+#[test]
+fn resources_are_asked_of_a_scheduler_and_decide_no_result() {
+    let with = SOUND.replace("name = 'p'", "name = 'p'\nresources = { threads = 4, minutes = 30 }");
+    let (plain, asking) = (read_well(SOUND), read_well(&with));
+    let found = asking.pipelines[0].resources;
+    assert_eq!((found.threads, found.megabytes, found.minutes), (Some(4), None, Some(30)));
+    let meant = |experiment: &Experiment| experiment.pipelines[0].meant(crate::fakes::CATALOGUES);
+    assert_eq!(meant(&plain), meant(&asking));
+    assert!(only_problem(&with.replace("= 4", "= 0")).contains("expected a whole number from 1 to 1024, found 0"));
+}

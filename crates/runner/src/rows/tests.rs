@@ -10,7 +10,7 @@ const TIGHT: Option<u64> = Some(2200);
 
 fn fitted(extra: &str, memory: Option<u64>, material: &Material) -> (FittedPipeline, Vec<usize>) {
     let experiment = one_pipeline("", "", extra);
-    let makers = Makers { catalogues: CATALOGUES, memory };
+    let makers = Makers { catalogues: CATALOGUES, memory, remembering: None };
     let (mut notes, stop) = (Notes::default(), AtomicBool::new(false));
     let mut watch = Watch { observer: &mut notes, stop: &stop, limit: None };
     let mut spent = Spent::default();
@@ -25,7 +25,7 @@ fn fitted(extra: &str, memory: Option<u64>, material: &Material) -> (FittedPipel
 /// The rows that a classifier sees, and what is told of them.
 fn rows(extra: &str, memory: Option<u64>) -> (Array2<f32>, bool, Vec<String>) {
     let (experiment, material) = (one_pipeline("", "", extra), material());
-    let makers = Makers { catalogues: CATALOGUES, memory };
+    let makers = Makers { catalogues: CATALOGUES, memory, remembering: None };
     let training = material.training(None, Seed(0));
     let branch = &experiment.pipelines[0].settings.branches[0];
     let mut spent = Spent::default();
@@ -54,7 +54,7 @@ fn what_is_learned_on_a_sample_is_told() {
     let (.., notes) = rows("scale = 'standard'", TIGHT);
     // All 80 images fit into the sample.
     assert_eq!(notes.len(), 1, "{notes:?}");
-    let makers = Makers { catalogues: CATALOGUES, memory: Some(1000) };
+    let makers = Makers { catalogues: CATALOGUES, memory: Some(1000), remembering: None };
     let (experiment, material) = (one_pipeline("", "", ""), material());
     let training = material.training(None, Seed(0));
     let branch = &experiment.pipelines[0].settings.branches[0];
@@ -102,7 +102,7 @@ fn a_reduction_follows_the_scaling() {
 #[test]
 fn augmented_rows_are_draws_of_images() {
     let (experiment, material) = (one_pipeline("", "", "augment = { flip = true, shift = 1 }"), material());
-    let makers = Makers { catalogues: CATALOGUES, memory: None };
+    let makers = Makers { catalogues: CATALOGUES, memory: None, remembering: None };
     let training = material.training(None, Seed(0));
     let branch = &experiment.pipelines[0].settings.branches[0];
     let encoded = makers.encoded(branch, &training, Seed(0), &mut Spent::default()).unwrap();
@@ -135,7 +135,7 @@ fn two_equal_branches_predict_as_one() {
     let text =
         format!("dataset = 'fake'\n[[pipeline]]\nname = 'p'\nfusion = 'late'\nbranches = [{branch}, {branch}]\n");
     let fused = crate::fakes::experiment(&text);
-    let makers = Makers { catalogues: CATALOGUES, memory: None };
+    let makers = Makers { catalogues: CATALOGUES, memory: None, remembering: None };
     let (mut notes, stop) = (Notes::default(), AtomicBool::new(false));
     let mut watch = Watch { observer: &mut notes, stop: &stop, limit: None };
     let mut spent = Spent::default();

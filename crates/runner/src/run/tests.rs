@@ -18,6 +18,7 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
         catalogues: CATALOGUES,
         material: &material,
         machine: &NoMachine,
+        cache: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };
@@ -135,6 +136,7 @@ fn an_error_of_the_keeper_ends_the_run() {
         catalogues: CATALOGUES,
         material: &material,
         machine: &NoMachine,
+        cache: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };
@@ -155,6 +157,7 @@ fn shards_together_are_the_plan() {
         catalogues: CATALOGUES,
         material: &material,
         machine: &NoMachine,
+        cache: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };

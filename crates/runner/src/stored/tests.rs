@@ -24,8 +24,14 @@ fn run(top: &str, pipeline: &str, most_model_bytes: usize) -> Vec<(bakeoff_resul
     let text = format!("dataset = 'fake'\n{top}\n[[pipeline]]\nname = 'p'\n{pipeline}\n");
     let plan = Plan::new(experiment(&text), &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
-    let bench =
-        Bench { catalogues: CATALOGUES, material: &material, machine: &NoMachine, most_model_bytes, stop: &stop };
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        cache: None,
+        most_model_bytes,
+        stop: &stop,
+    };
     let mut kept = Vec::new();
     let mut keep = |row: &bakeoff_results::Row, stored| {
         kept.push((row.clone(), stored));

@@ -7,7 +7,7 @@ fn tune_one(top: &str, search: &str) -> Result<Tuned, Stopped> {
     let (material, stop) = (material(), AtomicBool::new(false));
     let mut notes = Notes::default();
     let mut watch = Watch { observer: &mut notes, stop: &stop, limit: None };
-    let makers = Makers { catalogues: CATALOGUES, memory: None };
+    let makers = Makers { catalogues: CATALOGUES, memory: None, remembering: None };
     let training = material.training(None, Seed(0));
     tune(
         &experiment.pipelines[0],
@@ -61,7 +61,7 @@ fn a_limit_ends_the_search_and_is_told() {
 fn features_are_computed_once_unless_they_are_searched() {
     let experiment =
         |search: &str| one_pipeline("protocol.tuning.trials = 3", "", &format!("[pipeline.search]\n{search}"));
-    let (material, makers) = (material(), Makers { catalogues: CATALOGUES, memory: None });
+    let (material, makers) = (material(), Makers { catalogues: CATALOGUES, memory: None, remembering: None });
     let training = material.training(None, Seed(0));
     let (part, validation) = training.split(0.1, Seed(0));
     let shared = |search: &str| {
