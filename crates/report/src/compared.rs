@@ -60,10 +60,9 @@ impl Compared {
         if let Some(across) = &self.across {
             sections.push(section("ranks", "Over datasets", over_datasets(across)));
         }
-        let differences = match self.difference_table() {
-            Some(table) => quiet_table(&table),
-            None => html! { p { "Settings, data and machine are the same." } },
-        };
+        let differences = self
+            .difference_table()
+            .map_or_else(|| html! { p { "Settings, data and machine are the same." } }, |table| quiet_table(&table));
         sections.push(section("differences", "What differs", differences));
         page(&self.title, &self.top(), &sections, &self.version)
     }

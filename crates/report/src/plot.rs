@@ -71,7 +71,7 @@ pub(crate) struct Plot<'a> {
 
 /// A percentage for ticks that lie this far apart.
 pub(crate) fn percent_ticks(axis: Axis) -> impl Fn(f64) -> String {
-    let decimals = if axis.hi() - axis.lo() < 4.0 { 1 } else { 0 };
+    let decimals = usize::from(axis.hi() - axis.lo() < 4.0);
     move |v| format!("{v:.decimals$}%")
 }
 

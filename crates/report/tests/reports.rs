@@ -92,11 +92,11 @@ fn markdown_of_the_leaderboard() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     | pipeline | accuracy | 95% interval | seeds | features s | fit s | tune s | predict s | total s | peak MB | model | dims | threads | remarks |
     | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | :-- |
-    | hog-svm | 90.97% | 89.01% to 92.62% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
-    | mlp-2 | 88.60% | 86.05% to 90.88% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | hog-svm | 90.97% | 88.94% to 92.73% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | mlp-2 | 88.60% | 85.87% to 90.89% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
     | pixels-softmax | 84.40% | 82.02% to 86.52% (Wilson) | 1 | 1.70 | 9.25 | 88.0 | 0.012 | 101 | 612 | 51.9 kB | 1296 | 2 | does not depend on the seed; the fit did not converge |
-    | a "quoted" \| piped name | 76.15% | 61.48% to 88.26% (bootstrap) | 2 | 1.79 | 9.71 | 92.4 | 0.013 | 106 | 612 | 51.9 kB | 1296 | 2 | only 2 of 3 seeds count: seed 2 failed: out of time |
-    | שלום \`code\` \*star\* | 61.90% | 59.52% to 64.22% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | a "quoted" \| piped name | 76.15% | 60.84% to 90.91% (bootstrap) | 2 | 1.79 | 9.71 | 92.4 | 0.013 | 106 | 612 | 51.9 kB | 1296 | 2 | only 2 of 3 seeds count: seed 2 failed: out of time |
+    | שלום \`code\` \*star\* | 61.90% | 59.22% to 64.25% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
     | visual-words-svm | refused | – | – | – | – | – | – | – | – | – | – | – | cell 7 does not divide side 32, and 32 is not to be cropped |
     | fisher-svm | failed | – | – | – | – | – | – | – | – | – | – | – | the loss is NaN in epoch 3, step 1: &lt;i&gt;lower&lt;/i&gt; it |
     "#);
@@ -292,7 +292,7 @@ fn large() -> (Run, Vec<Row>) {
             let mut measured = measured.clone();
             // Right but for some images that depend on the pipeline, and some on the seed.
             let guess = |i: usize| {
-                if (i * 7919 + p * 13) % 100 < 10 + p || (i as u64 * 31 + seed) % 97 == 0 {
+                if (i * 7919 + p * 13) % 100 < 10 + p || (i as u64 * 31 + seed).is_multiple_of(97) {
                     (i + 1) % 10
                 } else {
                     i % 10

@@ -1,7 +1,5 @@
 //! Pipelines of two runs beside one another.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use bakeoff_results::between::{Side, between};
@@ -11,7 +9,7 @@ use bakeoff_results::{Cell, Outcome, Row, Run, compare, unpaired, wilson};
 fn run(name: &str, sha256: &str, right: usize) -> (Run, Vec<Row>) {
     let labels: Vec<usize> = (0..200).map(|i| i % 2).collect();
     let mut run = common::run_of(&[name], &labels, 2);
-    run.dataset.sha256 = sha256.to_owned();
+    sha256.clone_into(&mut run.dataset.sha256);
     let predicted: Vec<usize> =
         labels.iter().enumerate().map(|(i, &label)| if i < right { label } else { 1 - label }).collect();
     let cell = Cell { pipeline: name.to_owned(), seed: 0, train_size: None, digest: name.to_owned() };

@@ -199,7 +199,7 @@ fn over_datasets(several: &[Named]) -> anyhow::Result<Compared> {
     let across = across(&results, confidence).context("failed to compare over datasets")?;
     if across.pipelines.is_empty() {
         let intervals =
-            summaries.iter().flat_map(|s| s.ranking().first().and_then(|p| p.interval)).map(percent_interval);
+            summaries.iter().filter_map(|s| s.ranking().first().and_then(|p| p.interval)).map(percent_interval);
         bail!("no pipeline has a result in every run ({} runs with one)", intervals.count());
     }
     let sides: Vec<String> = several.iter().map(Named::side).collect();

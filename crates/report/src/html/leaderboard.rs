@@ -64,12 +64,11 @@ fn ranked(report: &Report<'_>, pipeline: &PipelineSummary, costs: &[String]) -> 
 }
 
 fn interval(pipeline: &PipelineSummary) -> Markup {
-    match (pipeline.interval, pipeline.interval_kind) {
-        (Some(interval), Some(kind)) => {
-            html! { (percent_interval(interval)) " " span.kind { (kind_in_a_word(kind)) } }
-        }
-        _ => html! { (UNKNOWN) },
-    }
+    let both = pipeline.interval.zip(pipeline.interval_kind);
+    both.map_or_else(
+        || html! { (UNKNOWN) },
+        |(interval, kind)| html! { (percent_interval(interval)) " " span.kind { (kind_in_a_word(kind)) } },
+    )
 }
 
 fn unranked(pipeline: &PipelineSummary) -> Markup {

@@ -78,7 +78,7 @@ fn cross(long: f64, thin: f64) -> Vec<(f64, f64)> {
 
 fn star(long: f64, short: f64) -> Vec<(f64, f64)> {
     let corner = |i: usize| {
-        let (radius, angle) = (if i % 2 == 0 { long } else { short }, PI / 5.0 * i as f64 - FRAC_PI_2);
+        let (radius, angle) = (if i.is_multiple_of(2) { long } else { short }, PI / 5.0 * i as f64 - FRAC_PI_2);
         (radius * angle.cos(), radius * angle.sin())
     };
     (0..10).map(corner).collect()
