@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
+use crate::commands::{compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     SlurmTask(slurm_task::SlurmTaskArgs),
     /// Renders the report of a run again, without computing anything anew
     Report(report::ReportArgs),
+    /// Compares two runs, two pipelines, or pipelines over datasets, from stored results
+    Compare(compare::CompareArgs),
     /// Classifies images with a stored model
     Predict(predict::PredictArgs),
     /// Takes results away (CSV, JSON lines, Parquet, an MLflow server), or a stored model (ONNX)

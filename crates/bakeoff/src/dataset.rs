@@ -90,6 +90,15 @@ fn audited(splits: &Splits, most_pairs: usize) -> bakeoff_results::Audit {
 /// Loads the data of an experiment. Relative paths start from `base`, the experiment file's folder, or else from the
 /// current one.
 pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<Material> {
+    let (name, splits) = load(choice, base)?;
+    let sha256 = content_hash(&splits);
+    let audit = audited(&splits, MOST_PAIRS);
+    let material = Material::new(&name, splits, &sha256).context("failed to load the dataset")?;
+    Ok(material.with_audit(audit))
+}
+
+/// The name of the data of an experiment, and its images.
+pub(crate) fn load(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Result<(String, Splits)> {
     let source = match choice {
         DatasetChoice::Named(name) => Source::from_name_or_path(name),
         DatasetChoice::Table(table) => Source::from_table(table).map_err(|problems| {
@@ -98,12 +107,10 @@ pub(crate) fn open(choice: &DatasetChoice, base: Option<&Path>) -> anyhow::Resul
         })?,
     };
     let search: Vec<PathBuf> = base.map(|base| vec![base.to_owned(), PathBuf::new()]).unwrap_or_default();
-    let load = || -> anyhow::Result<Material> {
+    let load = || -> anyhow::Result<(String, Splits)> {
         let dataset = bakeoff_datasets::open(&source, &search)?;
         let splits = dataset.load(&root())?;
-        let sha256 = content_hash(&splits);
-        let audit = audited(&splits, MOST_PAIRS);
-        Ok(Material::new(&dataset.card().name, splits, &sha256)?.with_audit(audit))
+        Ok((dataset.card().name.clone(), splits))
     };
     load().context("failed to load the dataset")
 }

@@ -1,5 +1,6 @@
 //! The program: commands, exit codes, and nothing that computes.
 
+mod again;
 mod algorithms;
 mod args;
 mod catalogue;
@@ -12,7 +13,9 @@ mod host;
 mod interrupt;
 mod models;
 mod noise;
+mod opening;
 mod output;
+mod pictures;
 mod progress;
 mod rendering;
 mod run_folder;
@@ -57,6 +60,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Gather(args) => commands::gather::gather(args),
         Command::SlurmTask(args) => commands::slurm_task::slurm_task(args),
         Command::Report(args) => commands::report::report(args),
+        Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),
         Command::Export(args) => commands::export::export(args),
         Command::List(args) => commands::list::list(args),

@@ -3,6 +3,7 @@
 use crate::algorithms::CATALOGUES;
 use crate::run_folder::{self, MODELS};
 use anyhow::{Context, bail};
+use bakeoff_core::Tensors;
 use bakeoff_datasets::Fit;
 use bakeoff_interchange::{Card, DatasetCard, FORMAT, ImageCard};
 use bakeoff_results::{Outcome, Row, Run};
@@ -81,6 +82,11 @@ impl Opened {
     pub(crate) fn fit(&self) -> Fit {
         if self.card.images.fit == "stretch" { Fit::Stretch } else { Fit::Crop }
     }
+}
+
+/// The card and the arrays of a model's file.
+pub(crate) fn arrays(path: &Path) -> anyhow::Result<(Card, Tensors)> {
+    Ok(bakeoff_interchange::read(&bytes(path)?)?)
 }
 
 /// Reads a model's file.

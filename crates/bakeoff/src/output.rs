@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::rendering;
 use crate::terminal::{answer, tell};
 use bakeoff_results::words::{bytes, duration, level, percent, percent_interval};
-use bakeoff_results::{PipelineSummary, Store, Summary, summarise, verdict_line};
+use bakeoff_results::{PipelineSummary, Store, Summary, verdict_line};
 use comfy_table::{CellAlignment, LineStyle, Table, presets};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -12,8 +12,9 @@ use std::path::Path;
 /// Renders the report of a run, and tells its figures. The answer is "no" when no pipeline has a result.
 pub(crate) fn show(folder: &Path, store: &Store, as_json: bool) -> anyhow::Result<Exit> {
     let (run, rows) = (store.run(), store.rows()?);
-    let summary = summarise(&run, &rows);
-    let written = rendering::write(folder, &run, &rows, &[])?;
+    let report = rendering::report(folder, store, &run, &rows);
+    let summary = report.summary().clone();
+    let written = rendering::write(folder, &report, &[])?;
     let mut lines = vec![leaderboard(&summary), String::new(), verdict_line(&summary)];
     lines.extend(remarks(&summary));
     lines.push(format!("Report: {}", written.display()));

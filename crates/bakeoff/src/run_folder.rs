@@ -1,7 +1,8 @@
 //! The folder of a run: which one it is, and what lies in it.
 //!
 //! `NAME/experiment.toml` the experiment as written, `NAME/host.json` the machine that began it, `NAME/results.sqlite`
-//! the rows, `NAME/models/` a fitted pipeline each, `NAME/report/` what was rendered last.
+//! the rows, `NAME/models/` a fitted pipeline each, `NAME/pictures.json` the pictures of the report, `NAME/report/` what was rendered
+//! last.
 //!
 //! A run is identified by the digest of its experiment as meant (with the content of its data), not by its name. Of
 //! `NAME`, `NAME-2`, `NAME-3` … the last one with our digest is continued; when none has it, or with `--fresh`, the
@@ -28,6 +29,8 @@ pub(crate) const STORE: &str = "results.sqlite";
 pub(crate) const MODELS: &str = "models";
 /// What a process that works on the run holds locked.
 pub(crate) const LOCK: &str = ".lock";
+/// Pictures of what was learned and of telling images.
+pub(crate) const PICTURES: &str = "pictures.json";
 /// What was rendered.
 pub(crate) const REPORT: &str = "report";
 
@@ -97,8 +100,9 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
     }
     for entry in fs::read_dir(folder).with_context(about)? {
         let name = entry.with_context(about)?.file_name();
-        let is_ours =
-            [EXPERIMENT, HOST, MODELS, REPORT, LOCK].iter().any(|ours| name == *ours || name == *temporary_name(ours));
+        let is_ours = [EXPERIMENT, HOST, MODELS, PICTURES, REPORT, LOCK]
+            .iter()
+            .any(|ours| name == *ours || name == *temporary_name(ours));
         if !is_ours {
             return Ok(Place::Foreign);
         }

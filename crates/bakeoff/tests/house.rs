@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mlp", &["core", "numeric"]),
     ("runner", &["core", "numeric", "unsupervised", "results"]),
     ("report", &["results"]),
+    ("gallery", &["core", "features", "results", "report"]),
     ("interchange", &["core"]),
     ("bakeoff", &["*"]),
     ("benches", &["core", "numeric", "datasets", "unsupervised", "features", "linear", "neighbors", "mlp"]),

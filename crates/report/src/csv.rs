@@ -7,5 +7,5 @@ pub(crate) const FORMAT: Format = Format {
     name: "csv",
     summary: "one line a cell, for spreadsheets and data frames",
     extension: "csv",
-    render: |run, rows| Ok(export::csv(run, rows)),
+    render: |report| Ok(export::csv(report.run, report.rows)),
 };

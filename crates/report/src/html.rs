@@ -1,106 +1,84 @@
 //! HTML: one file that needs nothing else, no network and no JavaScript, for screens of any width and for paper.
 //!
 //! A section of the page is a function here, or a file in `html/` where it is long. Texts from files and users pass through
-//! [`name`] or [`visible`], and maud escapes them; the page's own policy forbids scripts and everything from elsewhere besides.
+//! [`name`] or [`visible`], and maud escapes them; the page's own policy forbids everything from elsewhere besides, and every
+//! script but the page's own, which is told by its hash. That script sorts, orders and shows what is pointed at; without it
+//! everything is there too.
 
+mod aligned;
 mod confusion;
+mod cost;
+mod gallery;
+mod head;
 mod leaderboard;
+mod page;
 
-use crate::content::Content;
+use crate::figures::{self, Figure};
+use crate::report::Report;
 use crate::tables::{self, Kind, Table};
 use crate::text::visible;
 use crate::{Format, ReportError};
-use bakeoff_results::{Comparison, Row, Run, Verdict, verdict_line};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use aligned::aligned;
+use bakeoff_results::{Comparison, Run, Verdict};
+use maud::{Markup, html};
+
+pub(crate) use page::{Block, page};
 
 pub(crate) const FORMAT: Format =
     Format { name: "html", summary: "the whole report as one page that works offline", extension: "html", render };
 
-const STYLE: &str = include_str!("html/style.css");
-
-/// What the page may load: nothing, and its own style.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-
 #[expect(clippy::unnecessary_wraps, reason = "every format has one type")]
-fn render(run: &Run, rows: &[Row]) -> Result<String, ReportError> {
-    let content = Content::of(run, rows);
-    let sections: Vec<Section> = sections(&content).into_iter().flatten().collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(run))
-            body {
-                (top(&content, &sections))
-                main { @for section in &sections { (section.shown()) } }
-                footer { "Made by bakeoff " (visible(&run.host.version)) " from stored results." }
-            }
-        }
-    };
-    Ok(page.into_string() + "\n")
+fn render(report: &Report<'_>) -> Result<String, ReportError> {
+    let sections: Vec<Section> = sections(report).into_iter().flatten().collect();
+    Ok(page(&report.title, &head::shown(report), &sections, &report.run.host.version))
 }
 
 /// A part of the page with a heading, in the order of the page.
-struct Section {
-    id: &'static str,
-    title: &'static str,
-    body: Markup,
-}
-
-impl Section {
-    fn shown(&self) -> Markup {
-        html! {
-            section id=(self.id) aria-labelledby={ (self.id) "-title" } {
-                h2 id={ (self.id) "-title" } { (self.title) }
-                (self.body)
-            }
-        }
-    }
-}
+pub(crate) type Section = Block;
 
 /// Every section that has something to say.
-fn sections(content: &Content<'_>) -> Vec<Option<Section>> {
-    let run = content.run;
+fn sections(report: &Report<'_>) -> Vec<Option<Section>> {
+    let run = report.run;
     let section = |id, title, body| Some(Section { id, title, body });
     // Such a table is all of its section, so its caption is only for those who do not see the heading above it.
     let of_table = |id, title, about: Option<Table>| about.and_then(|about| section(id, title, quiet_table(&about)));
     vec![
-        section("leaderboard", "Leaderboard", leaderboard::shown(content)),
-        comparisons(content).and_then(|body| section("comparisons", "Comparisons", body)),
-        of_table("train-sizes", "Accuracy against training size", tables::train_sizes(content)),
-        confusion::shown(content).and_then(|body| section("classes", "Classes", body)),
-        of_table("tuning", "Tuning", tables::tuning(content)),
+        section("leaderboard", "Leaderboard", leaderboard::shown(report)),
+        comparisons(report).and_then(|body| section("comparisons", "Comparisons", body)),
+        cost::shown(report).and_then(|body| section("cost", "Accuracy against cost", body)),
+        sizes(report).and_then(|body| section("train-sizes", "Accuracy against training size", body)),
+        confusion::shown(report).and_then(|body| section("classes", "Classes", body)),
+        gallery::shown(report).and_then(|body| section("pictures", "Images", body)),
+        figures::curves(report).and_then(|about| section("curves", "Training curves", figure(&about))),
+        tuning(report).and_then(|body| section("tuning", "Tuning", body)),
         section("dataset", "Dataset", dataset(run)),
-        of_table("protocol", "Protocol", Some(tables::protocol(content))),
+        of_table("protocol", "Protocol", Some(tables::protocol(report))),
         of_table("environment", "Environment", Some(tables::environment(run))),
-        section("again", "How to run it again", again(run)),
+        section("again", "How to run it again", again(report)),
     ]
 }
 
-fn head(run: &Run) -> Markup {
+/// A plot with what it says under it.
+pub(crate) fn figure(about: &Figure) -> Markup {
     html! {
-        head {
-            meta charset="utf-8";
-            meta http-equiv="Content-Security-Policy" content=(POLICY);
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="color-scheme" content="light dark";
-            title { (visible(&run.name)) " – bakeoff" }
-            style { (PreEscaped(STYLE)) }
+        figure {
+            (about.plot)
+            @if !about.legend.is_empty() {
+                ul.legend { @for (pipeline, mark) in &about.legend { li { (mark.shown()) (name(pipeline)) } } }
+            }
+            figcaption { (name(&about.finding)) }
         }
     }
 }
 
-fn top(content: &Content<'_>, sections: &[Section]) -> Markup {
-    let run = content.run;
-    html! {
-        header {
-            p.verdict { (visible(&verdict_line(&content.summary))) }
-            h1 { (name(&run.name)) }
-            @if !run.question.is_empty() { p.question { (name(&run.question)) } }
-            nav aria-label="Sections" {
-                @for section in sections { a href={ "#" (section.id) } { (section.title) } }
-            }
-        }
-    }
+fn tuning(report: &Report<'_>) -> Option<Markup> {
+    let tried = tables::tuning(report)?;
+    Some(html! { @if let Some(about) = figures::budget(report) { (figure(&about)) } (quiet_table(&tried)) })
+}
+
+fn sizes(report: &Report<'_>) -> Option<Markup> {
+    let (about, numbers) = (figures::sizes(report)?, tables::train_sizes(report)?);
+    Some(html! { (figure(&about)) details { summary { "The numbers" } (quiet_table(&numbers)) } })
 }
 
 /// A text from outside, whatever its direction of writing.
@@ -117,24 +95,23 @@ fn table(about: &Table) -> Markup {
     captioned(about, "")
 }
 
-fn quiet_table(about: &Table) -> Markup {
+pub(crate) fn quiet_table(about: &Table) -> Markup {
     captioned(about, "quiet")
 }
 
 fn captioned(about: &Table, class: &str) -> Markup {
-    let is_number = |i: usize| about.head.get(i).is_some_and(|column| column.is_number);
+    let rows = aligned(about);
     boxed(
         &about.caption,
         &html! {
-            table class=[(about.kind == Kind::Facts).then_some("facts")] {
+            table.sortable[about.kind == Kind::Values].facts[about.kind == Kind::Facts] {
                 caption class=(class) { (name(&about.caption)) }
-                thead { tr { @for column in &about.head { th scope="col" class=[column.is_number.then_some("number")] { (name(&column.name)) } } } }
+                (heads(about))
                 tbody {
-                    @for row in &about.rows {
+                    @for row in &rows {
                         tr {
                             @for (i, cell) in row.iter().enumerate() {
-                                @if i == 0 { th scope="row" { (name(cell)) } }
-                                @else { td class=[is_number(i).then_some("number")] { (name(cell)) } }
+                                @if i == 0 { th scope="row" { (name(cell)) } } @else { (cell_of(about, i, cell)) }
                             }
                         }
                     }
@@ -144,17 +121,39 @@ fn captioned(about: &Table, class: &str) -> Markup {
     )
 }
 
-fn comparisons(content: &Content<'_>) -> Option<Markup> {
-    let about = tables::comparisons(content)?;
-    let rows = about.rows.iter().zip(&content.summary.comparisons);
+fn heads(about: &Table) -> Markup {
+    let number = |is_number: bool| is_number.then_some("number");
+    html! {
+        thead { tr { @for column in &about.head { th scope="col" class=[number(column.is_number)] { (name(&column.name)) } } } }
+    }
+}
+
+fn cell_of(about: &Table, column: usize, text: &str) -> Markup {
+    let is_number = about.head.get(column).is_some_and(|column| column.is_number);
+    html! { td class=[is_number.then_some("number")] { (name(text)) } }
+}
+
+fn comparisons(report: &Report<'_>) -> Option<Markup> {
+    let about = tables::comparisons(report)?;
+    let shown = comparison_table(&about, &report.summary.comparisons);
+    Some(html! {
+        @if let Some(about) = figures::differences(report) { (figure(&about)) }
+        (shown)
+        p.note { (report.about_comparisons()) }
+    })
+}
+
+/// The table of these comparisons, with a badge for each verdict.
+pub(crate) fn comparison_table(about: &Table, pairs: &[Comparison]) -> Markup {
+    let rows = aligned(about);
     let shown = html! {
-        table {
+        table.sortable {
             caption.quiet { (about.caption) }
-            thead { tr { @for column in &about.head { th scope="col" class=[column.is_number.then_some("number")] { (column.name) } } } }
-            tbody { @for (row, pair) in rows { (comparison(row, pair)) } }
+            (heads(about))
+            tbody { @for (row, pair) in rows.iter().zip(pairs) { (comparison(row, pair)) } }
         }
     };
-    Some(html! { (boxed(&about.caption, &shown)) p.note { (content.about_comparisons()) } })
+    boxed(&about.caption, &shown)
 }
 
 fn comparison(row: &[String], pair: &Comparison) -> Markup {
@@ -164,16 +163,17 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
         Verdict::Equivalent => "equivalent",
         Verdict::Undecided => "undecided",
     };
+    let noise = tables::is_within_noise(pair);
     let [a, b, difference, interval, seeds, p, verdict, note] = row else { return html! {} };
     html! {
-        tr {
+        tr.noise[noise] {
             th scope="row" { (name(a)) }
             td { (name(b)) }
             td.number { strong { (difference) } }
             td.number { (interval) }
             td.number { (seeds) }
             td { (p) }
-            td { span class={ "badge " (badge) } { (name(verdict)) } }
+            td { span class={ "badge " (badge) } { (name(verdict)) } @if noise { " " span.remark { "within noise" } } }
             td.remark { (name(note)) }
         }
     }
@@ -194,9 +194,14 @@ fn dataset(run: &Run) -> Markup {
     }
 }
 
-fn again(run: &Run) -> Markup {
+fn again(report: &Report<'_>) -> Markup {
+    let run = report.run;
     html! {
-        p { "Save this experiment as " code { (name(&format!("{}.toml", run.name))) } " and give that file to " code { "bakeoff run" } ":" }
+        @if !report.command.is_empty() {
+            p { "From the folder that holds the run's folder, as one command:" }
+            pre tabindex="0" dir="ltr" { code { (visible(&report.command)) } }
+        }
+        p { "The experiment as written, " code { (name(&format!("{}.toml", run.name))) } ":" }
         pre tabindex="0" dir="ltr" { code { (run.as_written) } }
     }
 }

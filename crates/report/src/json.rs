@@ -1,7 +1,6 @@
 //! JSON: the run, its figures and what stands behind them, as one object.
 
-use crate::{Format, ReportError};
-use bakeoff_results::{Row, Run, details, summarise};
+use crate::{Format, Report, ReportError};
 use serde_json::{Map, Value, to_value};
 
 pub(crate) const FORMAT: Format = Format {
@@ -11,10 +10,10 @@ pub(crate) const FORMAT: Format = Format {
     render,
 };
 
-fn render(run: &Run, rows: &[Row]) -> Result<String, ReportError> {
+fn render(report: &Report<'_>) -> Result<String, ReportError> {
     let mut object = Map::new();
-    object.insert("run".to_owned(), to_value(run)?);
-    object.insert("summary".to_owned(), to_value(summarise(run, rows))?);
-    object.insert("details".to_owned(), to_value(details(run, rows))?);
+    object.insert("run".to_owned(), to_value(report.run)?);
+    object.insert("summary".to_owned(), to_value(&report.summary)?);
+    object.insert("details".to_owned(), to_value(&report.details)?);
     Ok(serde_json::to_string_pretty(&Value::Object(object))? + "\n")
 }

@@ -7,5 +7,5 @@ pub(crate) const FORMAT: Format = Format {
     name: "json-lines",
     summary: "every row as it is stored, with the predictions",
     extension: "jsonl",
-    render: |run, rows| Ok(export::json_lines(run, rows)?),
+    render: |report| Ok(export::json_lines(report.run, report.rows)?),
 };

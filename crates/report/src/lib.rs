@@ -2,16 +2,23 @@
 //!
 //! One format is one file and one line of [`CATALOGUE`].
 
-mod content;
+mod compared;
 mod csv;
+mod figures;
 mod html;
 mod json;
 mod json_lines;
 mod markdown;
+mod pictures;
+mod plot;
+mod report;
 mod tables;
 mod text;
 
-use bakeoff_results::{Row, Run};
+pub use compared::{Compared, Difference};
+pub use pictures::{Gallery, Picture, Pictures, Stroke};
+pub use report::Report;
+
 use thiserror::Error;
 
 /// A format of reports.
@@ -22,8 +29,8 @@ pub struct Format {
     pub summary: &'static str,
     /// The ending of its files, without the dot.
     pub extension: &'static str,
-    /// The report of a run with these rows, as the text of a file.
-    pub render: fn(&Run, &[Row]) -> Result<String, ReportError>,
+    /// A report as the text of a file.
+    pub render: fn(&Report<'_>) -> Result<String, ReportError>,
 }
 
 /// Every format.

@@ -1,39 +1,39 @@
 //! Markdown: the report's twin for terminals, repositories and mail.
 
-use crate::content::{Content, MOST_CLASSES};
+use crate::report::{MOST_CLASSES, Report};
 use crate::tables::{self, Kind, Table};
 use crate::text::{fenced, markdown};
 use crate::{Format, ReportError};
-use bakeoff_results::{Detail, Row, Run, verdict_line};
+use bakeoff_results::{Detail, Run, verdict_line};
 
 pub(crate) const FORMAT: Format =
     Format { name: "markdown", summary: "the whole report as text with tables", extension: "md", render };
 
 #[expect(clippy::unnecessary_wraps, reason = "every format has one type")]
-fn render(run: &Run, rows: &[Row]) -> Result<String, ReportError> {
-    let content = Content::of(run, rows);
+fn render(report: &Report<'_>) -> Result<String, ReportError> {
+    let run = report.run;
     let sections = [
-        verdict(&content),
-        leaderboard(&content),
-        comparisons(&content),
-        optional("Accuracy against training size", tables::train_sizes(&content)),
-        classes(&content),
-        optional("Tuning", tables::tuning(&content)),
+        verdict(report),
+        leaderboard(report),
+        comparisons(report),
+        optional("Accuracy against training size", tables::train_sizes(report)),
+        classes(report),
+        optional("Tuning", tables::tuning(report)),
         dataset(run),
-        section("Protocol", &table(&tables::protocol(&content))),
+        section("Protocol", &table(&tables::protocol(report))),
         section("Environment", &table(&tables::environment(run))),
-        again(run),
+        again(report),
     ];
     Ok(sections.concat().trim_end().to_owned() + "\n")
 }
 
-fn verdict(content: &Content<'_>) -> String {
-    let question = match content.run.question.as_str() {
+fn verdict(report: &Report<'_>) -> String {
+    let question = match report.run.question.as_str() {
         "" => String::new(),
         question => format!("*{}*\n\n", markdown(question)),
     };
-    let line = markdown(&verdict_line(&content.summary));
-    format!("**Verdict:** {line}\n\n# {}\n\n{question}", markdown(&content.run.name))
+    let line = markdown(&verdict_line(&report.summary));
+    format!("**Verdict:** {line}\n\n# {}\n\n{question}", markdown(&report.title))
 }
 
 fn section(title: &str, body: &str) -> String {
@@ -44,20 +44,20 @@ fn optional(title: &str, about: Option<Table>) -> String {
     about.map_or_else(String::new, |about| section(title, &table(&about)))
 }
 
-fn leaderboard(content: &Content<'_>) -> String {
-    let board = table(&tables::leaderboard(content));
-    section("Leaderboard", &format!("{board}\n{}", content.about_figures()))
+fn leaderboard(report: &Report<'_>) -> String {
+    let board = table(&tables::leaderboard(report));
+    section("Leaderboard", &format!("{board}\n{}", report.about_figures()))
 }
 
-fn comparisons(content: &Content<'_>) -> String {
-    tables::comparisons(content).map_or_else(String::new, |pairs| {
-        section("Comparisons", &format!("{}\n{}", table(&pairs), content.about_comparisons()))
+fn comparisons(report: &Report<'_>) -> String {
+    tables::comparisons(report).map_or_else(String::new, |pairs| {
+        section("Comparisons", &format!("{}\n{}", table(&pairs), report.about_comparisons()))
     })
 }
 
-fn classes(content: &Content<'_>) -> String {
-    let Some(shares) = tables::classes(content) else { return String::new() };
-    let matrices = content.details.iter().map(|detail| confusion(content.run, detail));
+fn classes(report: &Report<'_>) -> String {
+    let Some(shares) = tables::classes(report) else { return String::new() };
+    let matrices = report.details.iter().map(|detail| confusion(report.run, detail));
     let matrices: String = matrices.collect();
     section("Classes", &format!("{}\n{matrices}", table(&shares)))
 }
@@ -90,14 +90,17 @@ fn dataset(run: &Run) -> String {
     section("Dataset", &[facts, notes, counts, files].map(|part| part.trim_end().to_owned()).join("\n\n"))
 }
 
-fn again(run: &Run) -> String {
+fn again(report: &Report<'_>) -> String {
+    let run = report.run;
     let file = markdown(&format!("{}.toml", run.name));
-    let how = format!("Save this experiment as {file} and give that file to `bakeoff run`:");
+    let command =
+        if report.command.is_empty() { String::new() } else { format!("{}\n", fenced(&report.command, "sh")) };
+    let how = format!("{command}The experiment, as {file}:");
     section("How to run it again", &format!("{how}\n\n{}", fenced(&run.as_written, "toml")))
 }
 
 /// A table of GitHub's Markdown.
-fn table(about: &Table) -> String {
+pub(crate) fn table(about: &Table) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let head = line(about.head.iter().map(|column| markdown(&column.name)).collect());
     let rule = line(about.head.iter().map(|column| if column.is_number { "--:" } else { ":--" }.to_owned()).collect());

@@ -1,6 +1,6 @@
 //! Tables of texts, the same for every form of report. Who renders them makes the texts safe.
 
-use crate::content::{Content, MOST_FILES, confused_pairs};
+use crate::report::{MOST_FILES, Report, confused_pairs};
 use bakeoff_results::words::{
     bytes, duration, p_value, percent, percent_interval, points, points_interval, significant,
 };
@@ -35,6 +35,16 @@ fn text(name: impl Into<String>) -> Column {
 
 fn number(name: impl Into<String>) -> Column {
     Column { name: name.into(), is_number: true }
+}
+
+/// A column of texts.
+pub(crate) fn text_column(name: impl Into<String>) -> Column {
+    text(name)
+}
+
+/// A column of numbers.
+pub(crate) fn number_column(name: impl Into<String>) -> Column {
+    number(name)
 }
 
 /// What stands for a value that is not known.
@@ -94,17 +104,17 @@ pub(crate) fn remarks(pipeline: &PipelineSummary) -> Vec<String> {
     remarks
 }
 
-pub(crate) fn leaderboard(content: &Content<'_>) -> Table {
-    let mut head = vec![text("pipeline"), number("accuracy"), number(format!("{} interval", content.level()))];
+pub(crate) fn leaderboard(report: &Report<'_>) -> Table {
+    let mut head = vec![text("pipeline"), number("accuracy"), number(format!("{} interval", report.level()))];
     head.extend(COSTS.map(number));
     head.push(text("remarks"));
-    let ranked = content.summary.ranking().into_iter().map(|pipeline| {
+    let ranked = report.summary.ranking().into_iter().map(|pipeline| {
         let mut row = vec![pipeline.name.clone(), or_unknown(pipeline.accuracy, percent), interval(pipeline)];
         row.extend(costs(pipeline));
         row.push(remarks(pipeline).join("; "));
         row
     });
-    let unranked = content.summary.unranked().into_iter().map(|pipeline| {
+    let unranked = report.summary.unranked().into_iter().map(|pipeline| {
         let mut row = vec![pipeline.name.clone(), pipeline.outcome.name().to_owned()];
         row.extend(std::iter::repeat_n(UNKNOWN.to_owned(), COSTS.len() + 1));
         row.push(remarks(pipeline).join("; "));
@@ -118,18 +128,23 @@ pub(crate) fn leaderboard(content: &Content<'_>) -> Table {
     }
 }
 
-pub(crate) fn comparisons(content: &Content<'_>) -> Option<Table> {
+pub(crate) fn comparisons(report: &Report<'_>) -> Option<Table> {
+    comparison_rows(&report.summary.comparisons, &report.level())
+}
+
+/// A line for each pair; `None` without any.
+pub(crate) fn comparison_rows(pairs: &[Comparison], level: &str) -> Option<Table> {
     let head = vec![
         text("first"),
         text("second"),
         number("difference"),
-        number(format!("{} interval", content.level())),
+        number(format!("{level} interval")),
         number("seeds"),
         text("p, adjusted"),
         text("verdict"),
         text("remarks"),
     ];
-    let rows: Vec<_> = content.summary.comparisons.iter().map(comparison).collect();
+    let rows: Vec<_> = pairs.iter().map(comparison).collect();
     (!rows.is_empty()).then(|| Table { caption: "Differences in accuracy".to_owned(), kind: Kind::Values, head, rows })
 }
 
@@ -142,8 +157,15 @@ fn comparison(pair: &Comparison) -> Vec<String> {
         pair.seeds.to_string(),
         or_unknown(pair.p_adjusted, p_value),
         verdict(pair),
-        pair.note.clone(),
+        remarks_on(pair),
     ]
+}
+
+/// The note of a pair, and what the first costs beside the second.
+fn remarks_on(pair: &Comparison) -> String {
+    let cost = pair.cost.map(|cost| format!("the first {}", cost.in_words()));
+    let note = (!pair.note.is_empty()).then(|| pair.note.clone());
+    [note, cost].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 pub(crate) fn verdict(pair: &Comparison) -> String {
@@ -156,13 +178,18 @@ pub(crate) fn verdict(pair: &Comparison) -> String {
     }
 }
 
+/// Whether a difference may be nothing: its interval holds 0, or its p-value does not rule 0 out.
+pub(crate) fn is_within_noise(pair: &Comparison) -> bool {
+    pair.interval.is_some_and(|interval| interval.contains(0.0) || pair.verdict == Verdict::Undecided)
+}
+
 /// Accuracy at every training size; `None` when there is one size.
-pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
+pub(crate) fn train_sizes(report: &Report<'_>) -> Option<Table> {
     let head = vec![
         text("pipeline"),
         number("training images"),
         number("accuracy"),
-        number(format!("{} interval", content.level())),
+        number(format!("{} interval", report.level())),
         number("seeds"),
     ];
     let row = |point: &SizePoint| {
@@ -175,7 +202,7 @@ pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
             point.seeds.to_string(),
         ]
     };
-    let rows: Vec<_> = content.summary.train_sizes.iter().map(row).collect();
+    let rows: Vec<_> = report.summary.train_sizes.iter().map(row).collect();
     (!rows.is_empty()).then(|| Table {
         caption: "Accuracy against training size".to_owned(),
         kind: Kind::Values,
@@ -185,18 +212,18 @@ pub(crate) fn train_sizes(content: &Content<'_>) -> Option<Table> {
 }
 
 /// The share of right images for each class and pipeline.
-pub(crate) fn classes(content: &Content<'_>) -> Option<Table> {
+pub(crate) fn classes(report: &Report<'_>) -> Option<Table> {
     let mut head = vec![text("class"), number("test images")];
-    head.extend(content.details.iter().map(|detail| number(detail.name.clone())));
+    head.extend(report.details.iter().map(|detail| number(detail.name.clone())));
     let row = |(i, class): (usize, &String)| {
-        let count = content.run.dataset.test_counts.get(i);
+        let count = report.run.dataset.test_counts.get(i);
         let mut row = vec![class.clone(), or_unknown(count, usize::to_string)];
-        row.extend(content.details.iter().map(|d| or_unknown(d.classes.get(i).and_then(|c| c.accuracy), percent)));
+        row.extend(report.details.iter().map(|d| or_unknown(d.classes.get(i).and_then(|c| c.accuracy), percent)));
         row
     };
-    let rows: Vec<_> = content.run.dataset.classes.iter().enumerate().map(row).collect();
+    let rows: Vec<_> = report.run.dataset.classes.iter().enumerate().map(row).collect();
     let caption = "Share of right images, by class".to_owned();
-    (!content.details.is_empty()).then_some(Table { caption, kind: Kind::Values, head, rows })
+    (!report.details.is_empty()).then_some(Table { caption, kind: Kind::Values, head, rows })
 }
 
 /// The pairs of classes that a pipeline confused most often.
@@ -216,7 +243,7 @@ pub(crate) fn over_seeds(detail: &Detail) -> String {
 }
 
 /// What was tried for each seed; `None` when nothing was searched.
-pub(crate) fn tuning(content: &Content<'_>) -> Option<Table> {
+pub(crate) fn tuning(report: &Report<'_>) -> Option<Table> {
     let head = vec![
         text("pipeline"),
         number("seed"),
@@ -226,7 +253,7 @@ pub(crate) fn tuning(content: &Content<'_>) -> Option<Table> {
         text("its settings"),
         number("time"),
     ];
-    let rows: Vec<Vec<String>> = content
+    let rows: Vec<Vec<String>> = report
         .details
         .iter()
         .flat_map(|detail| detail.tuning.iter().map(move |tuning| (detail, tuning)))
@@ -308,16 +335,16 @@ pub(crate) fn files(run: &Run) -> Option<Table> {
     })
 }
 
-pub(crate) fn protocol(content: &Content<'_>) -> Table {
-    let run = content.run;
-    let seeds: Vec<String> = content.seeds.iter().map(u64::to_string).collect();
+pub(crate) fn protocol(report: &Report<'_>) -> Table {
+    let run = report.run;
+    let seeds: Vec<String> = report.seeds.iter().map(u64::to_string).collect();
     let margin = points(run.equivalence);
     facts(
         "Protocol",
         vec![
             ("experiment", run.name.clone()),
             ("seeds", seeds.join(", ")),
-            ("level of intervals", content.level()),
+            ("level of intervals", report.level()),
             ("margin of equivalence", format!("±{} percentage points", margin.trim_start_matches('+'))),
             ("declared comparisons", run.comparisons.len().to_string()),
             ("digest of the experiment as meant", run.digest.clone()),

@@ -4,7 +4,7 @@
 
 mod common;
 
-use bakeoff_report::CATALOGUE;
+use bakeoff_report::{CATALOGUE, Report};
 
 type Rgb = [f64; 3];
 
@@ -50,7 +50,7 @@ fn contrast_of_known_colours() {
 #[test]
 fn every_text_stands_out_in_light_in_dark_and_on_paper() {
     let format = CATALOGUE.iter().find(|format| format.name == "html").unwrap();
-    let html = (format.render)(&common::run(), &common::rows()).unwrap();
+    let html = (format.render)(&Report::of(&common::run(), &common::rows())).unwrap();
     let blocks: Vec<&str> = html.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
     assert_eq!(blocks.len(), 3, "light, dark and print");
     for block in blocks {
@@ -60,6 +60,11 @@ fn every_text_stands_out_in_light_in_dark_and_on_paper() {
                 let found = contrast(hex(block, name), under);
                 assert!(found >= 4.5, "{name} on {under:?}: {found:.2}");
             }
+        }
+        // Marks are no text: 3 to 1, success criterion 1.4.11.
+        for series in 0..8 {
+            let found = contrast(hex(block, &format!("s{series}")), paper);
+            assert!(found >= 3.0, "series {series}: {found:.2}");
         }
         for heat in ["right", "wrong"] {
             for tenths in 0..=10 {

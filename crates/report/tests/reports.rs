@@ -4,7 +4,7 @@
 
 mod common;
 
-use bakeoff_report::{CATALOGUE, Format};
+use bakeoff_report::{CATALOGUE, Format, Gallery, Picture, Pictures, Report, Stroke};
 use bakeoff_results::{Row, Run};
 use common::{rows, rows_of_sizes, run};
 use std::fs;
@@ -14,7 +14,7 @@ fn format(name: &str) -> &'static Format {
 }
 
 fn rendered(name: &str, run: &Run, rows: &[Row]) -> String {
-    (format(name).render)(run, rows).unwrap()
+    (format(name).render)(&Report::of(run, rows)).unwrap()
 }
 
 /// Writes the reports where a person can look at them.
@@ -22,12 +22,12 @@ fn rendered(name: &str, run: &Run, rows: &[Row]) -> String {
 fn every_format_renders_full_empty_and_interrupted_runs() {
     for format in CATALOGUE {
         let path = format!("{}/sample.{}", env!("CARGO_TARGET_TMPDIR"), format.extension);
-        let text = rendered(format.name, &run(), &rows_of_sizes());
+        let text = rendered_with(format.name, &run(), &rows_of_sizes(), pictures("<b>a picture</b>"));
         fs::write(path, &text).unwrap();
         assert!(text.contains("hog-svm") && text.ends_with('\n'), "{}", format.name);
         let few = rendered(format.name, &run(), &rows()[..2]);
         assert!(few.contains("hog-svm") || format.name == "html", "{}", format.name);
-        let none = (format.render)(&run(), &[]);
+        let none = (format.render)(&Report::of(&run(), &[]));
         assert!(none.is_ok(), "{}", format.name);
     }
 }
@@ -155,12 +155,14 @@ fn nothing_from_data_becomes_html() {
             row
         })
         .collect();
-    let html = rendered("html", &hostile, &rows);
-    let tags = tags(&html);
-    for banned in ["script", "img", "iframe", "link", "object", "base"] {
+    let html = rendered_with("html", &hostile, &rows, pictures(attack));
+    let tags = tags(before_script(&html));
+    // The page's own script, and no other.
+    assert_eq!(tags.iter().filter(|&&tag| tag == "script").count(), 1);
+    for banned in ["iframe", "link", "object", "base"] {
         assert!(!tags.contains(&banned), "{banned}");
     }
-    assert_eq!(tags.iter().filter(|&&tag| tag == "style" || tag == "title").count(), 2);
+    assert_eq!(tags.iter().filter(|&&tag| tag == "style").count(), 1);
     assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     // Harmless names give exactly the same tags.
     let harmless: Run = serde_json::from_str(&json(&hostile).replace(json(&attack).trim_matches('"'), "x")).unwrap();
@@ -171,7 +173,29 @@ fn nothing_from_data_becomes_html() {
             row
         })
         .collect();
-    assert_eq!(self::tags(&rendered("html", &harmless, &quiet)), tags);
+    let quiet = rendered_with("html", &harmless, &quiet, pictures("x"));
+    assert_eq!(self::tags(before_script(&quiet)), tags);
+}
+
+/// The page up to the end of its script's first tag: what a script holds is no markup.
+fn before_script(html: &str) -> &str {
+    html.split_once("<script>").map(|(before, _)| &html[..before.len() + "<script>".len()]).unwrap()
+}
+
+/// One picture of every kind, told of with this text.
+fn pictures(text: &str) -> Pictures {
+    let text = text.to_owned();
+    let stroke = Stroke { from: (0.0, f32::NAN), to: (1.0, 0.5), weight: 0.5 };
+    let plain =
+        Picture { png: b"png".to_vec(), size: (28, 28), alt: text.clone(), caption: text.clone(), strokes: Vec::new() };
+    let with_strokes = Picture { strokes: vec![stroke], size: (0, 0), ..plain.clone() };
+    let gallery = Gallery { title: text.clone(), caption: text, pictures: vec![plain, with_strokes] };
+    Pictures { galleries: vec![gallery] }
+}
+
+fn rendered_with(name: &str, run: &Run, rows: &[Row], pictures: Pictures) -> String {
+    let report = Report::of(run, rows).titled(&run.name).with_command(&run.name).with_pictures(pictures);
+    (format(name).render)(&report).unwrap()
 }
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -181,16 +205,29 @@ fn json(value: &impl serde::Serialize) -> String {
 #[test]
 fn the_page_needs_nothing_from_elsewhere() {
     let html = rendered("html", &run(), &rows_of_sizes());
-    for address in ["http://", "https://", "src=", "@import", "url(", "onclick"] {
+    for address in ["http://", "https://", "src=", "@import", "url(", "onclick", "fetch(", "innerHTML"] {
         assert!(!html.contains(address), "{address}");
     }
-    assert!(html.contains("default-src 'none'") && html.contains("prefers-color-scheme: dark"));
+    let with_pictures = rendered_with("html", &run(), &rows(), pictures("x"));
+    for (attribute, allowed) in
+        [(" src=\"", "data:image/png;base64,"), ("href=\"", "#"), ("<image href=\"", "data:image/png;base64,")]
+    {
+        let found = with_pictures.split(attribute).skip(1);
+        let wrong = found.filter(|rest| !rest.starts_with(allowed) && !rest.starts_with("data:image/png;base64,"));
+        assert_eq!(wrong.count(), 0, "{attribute}");
+    }
+    assert!(
+        html.contains("default-src 'none'")
+            && html.contains("script-src 'sha256-")
+            && html.contains("prefers-color-scheme: dark")
+    );
 }
 
 #[test]
 fn the_page_is_well_formed_and_every_link_has_its_place() {
-    let html = rendered("html", &run(), &rows_of_sizes());
-    let alone = ["meta", "!DOCTYPE"];
+    let html = rendered_with("html", &run(), &rows_of_sizes(), pictures("x"));
+    let html = before_script(&html).replace("<script>", "</body></html>");
+    let alone = ["meta", "!DOCTYPE", "input", "img"];
     let mut open: Vec<&str> = Vec::new();
     for tag in tags(&html) {
         match tag.strip_prefix('/') {
@@ -241,4 +278,51 @@ fn json_is_one_object_with_figures_and_details() {
     let lines = rendered("json-lines", &run(), &rows());
     assert_eq!(lines.lines().count(), rows().len());
     assert_eq!(rendered("csv", &run(), &rows()).matches("\r\n").count(), rows().len() + 1);
+}
+
+/// Ten seeds of eight pipelines on 10,000 test images.
+fn large() -> (Run, Vec<Row>) {
+    let (mut run, few) = (run(), rows());
+    run.pipelines = (0..8).map(|i| format!("pipeline-{i}")).collect();
+    run.dataset.test_labels = (0..10_000).map(|i| i % 10).collect();
+    let bakeoff_results::Outcome::Done(measured) = &few[0].outcome else { panic!("the first row is done") };
+    let mut rows = Vec::new();
+    for (p, pipeline) in run.pipelines.iter().enumerate() {
+        for seed in 0..10u64 {
+            let mut measured = measured.clone();
+            // Right but for some images that depend on the pipeline, and some on the seed.
+            let guess = |i: usize| {
+                if (i * 7919 + p * 13) % 100 < 10 + p || (i as u64 * 31 + seed).is_multiple_of(97) {
+                    (i + 1) % 10
+                } else {
+                    i % 10
+                }
+            };
+            measured.predicted = (0..10_000).map(guess).collect();
+            measured.curve =
+                (1..=50).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
+            let cell = bakeoff_results::Cell {
+                pipeline: pipeline.clone(),
+                seed,
+                train_size: None,
+                digest: format!("{p}/{seed}"),
+            };
+            rows.push(Row { cell, outcome: bakeoff_results::Outcome::Done(measured) });
+        }
+    }
+    (run, rows)
+}
+
+#[test]
+fn a_large_run_is_rendered_in_two_seconds_and_five_megabytes() {
+    let (run, rows) = large();
+    let started = std::time::Instant::now();
+    let report = Report::of(&run, &rows);
+    let html = (format("html").render)(&report).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(html.len() < 5_000_000, "{} bytes", html.len());
+    // Twice that in a build without optimisation, where nobody waits for it.
+    let most = if cfg!(debug_assertions) { 20.0 } else { 2.0 };
+    assert!(seconds < most, "{seconds:.2} s");
+    println!("{seconds:.2} s, {} bytes", html.len());
 }

@@ -1,6 +1,8 @@
 //! What was found out, and what it means: rows, the store, intervals, comparisons, exports. No arrays, no pictures.
 
 pub mod across;
+pub mod answers;
+pub mod between;
 mod codec;
 pub mod compare;
 pub mod cost;
@@ -9,34 +11,43 @@ pub mod detail;
 pub mod error;
 pub mod expected;
 pub mod export;
+pub mod frontier;
 mod groups;
 pub mod interval;
+pub mod latency;
 mod normal;
 mod random;
 pub mod rank;
 pub mod resampled;
 pub mod row;
+pub mod similarity;
 pub mod store;
 mod student;
 pub mod summary;
 pub mod test;
+pub mod unpaired;
 pub mod verdict;
 pub mod words;
 
 pub use across::{Across, AcrossError, across};
+pub use answers::{Answers, PipelineAnswers, answers};
 pub use compare::{Comparison, TestKind, compare};
 pub use cost::CostRatio;
 pub use crossing::{Crossing, CrossingInterval, CrossingKind};
 pub use detail::{ClassAccuracy, Detail, Tuning, details};
 pub use error::StoreError;
 pub use expected::ExpectedBest;
-pub use interval::{Interval, IntervalKind};
+pub use frontier::frontier;
+pub use interval::{Interval, IntervalKind, wilson};
+pub use latency::{Latency, latencies};
 pub use resampled::{Relation, compare_splits, relation};
 pub use row::{
     Audit, Cell, Confusion, Dataset, DuplicatePair, Duplicates, EpochLoss, Host, ImagePlace, Measured, Noise, Outcome,
     Row, Run, Seconds, Trial,
 };
+pub use similarity::by_similarity;
 pub use store::{Store, sort_by_plan};
 pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, summarise};
+pub use unpaired::unpaired;
 pub use verdict::{Settling, Verdict};
 pub use words::verdict_line;

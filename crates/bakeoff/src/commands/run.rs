@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
 use crate::workshop::Processes;
-use crate::{dataset, interrupt, noise, output, threads, workshop};
+use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
 use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
@@ -102,6 +102,8 @@ pub(crate) struct Prepared {
     pub(crate) host: ThisHost,
     pub(crate) material: Material,
     pub(crate) plan: Plan,
+    /// The folder that paths of the experiment start from.
+    base: Option<PathBuf>,
     cache: Option<FeatureFolder>,
 }
 
@@ -119,7 +121,8 @@ impl RunArgs {
         let material = threads::lent(threads, || dataset::open(&experiment.dataset, base))??;
         let plan = Plan::new(experiment, &material, CATALOGUES)?;
         let cache = FeatureFolder::new(u64::from(self.cache_limit) * 1_000_000);
-        Ok(Prepared { name: found.name, host: ThisHost::with_threads(threads), material, plan, cache })
+        let base = base.map(Path::to_owned);
+        Ok(Prepared { name: found.name, base, host: ThisHost::with_threads(threads), material, plan, cache })
     }
 
     /// The folder of this run.
@@ -173,6 +176,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
     let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
+    if ended == Ended::Complete
+        && args.is_whole()
+        && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
+    {
+        tell(&format!("bakeoff: the report has no pictures: {error:#}"));
+    }
     let answer = output::show(&folder, &store, args.json)?;
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,

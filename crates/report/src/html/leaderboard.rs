@@ -1,53 +1,74 @@
-//! The leaderboard: one row a pipeline, its interval also drawn.
+//! The leaderboard: a picture of accuracies with their intervals, and a table with a row for each pipeline.
 
-use super::{boxed, name};
-use crate::content::Content;
-use crate::tables::{COSTS, costs, kind_in_a_word, remarks};
+use super::aligned::column_of;
+use super::{boxed, figure, name};
+use crate::figures;
+use crate::report::Report;
+use crate::tables::{COSTS, UNKNOWN, costs, kind_in_a_word, remarks};
+use bakeoff_results::PipelineSummary;
 use bakeoff_results::words::{percent, percent_interval};
-use bakeoff_results::{Interval, PipelineSummary};
 use maud::{Markup, html};
 
-pub(super) fn shown(content: &Content<'_>) -> Markup {
-    let ranking = content.summary.ranking();
-    let scale = scale(&ranking);
+pub(super) fn shown(report: &Report<'_>) -> Markup {
+    let ranking = report.summary.ranking();
+    let costs = aligned_costs(&ranking);
     let table = html! {
-        table.leaderboard {
+        table.leaderboard.sortable {
             caption.quiet { "Pipelines by accuracy" }
             thead {
                 tr {
                     th scope="col" { "pipeline" }
                     th.number scope="col" { "accuracy" }
-                    th scope="col" {
-                        (content.level()) " interval"
-                        @if let Some(scale) = scale { span.scale { span { (percent(scale.lo)) } span { (percent(scale.hi)) } } }
-                    }
+                    th scope="col" { (report.level()) " interval" }
                     @for cost in COSTS { th.number scope="col" { (cost) } }
                 }
             }
             tbody {
-                @for pipeline in &ranking { (ranked(pipeline, scale)) }
-                @for pipeline in content.summary.unranked() { (unranked(pipeline)) }
+                @for (pipeline, costs) in ranking.iter().zip(&costs) { (ranked(report, pipeline, costs)) }
+                @for pipeline in report.summary.unranked() { (unranked(pipeline)) }
             }
         }
     };
-    html! { (boxed("Leaderboard", &table)) p.note { (content.about_figures()) } }
-}
-
-/// What all drawn intervals span.
-fn scale(ranking: &[&PipelineSummary]) -> Option<Interval> {
-    let intervals = ranking.iter().filter_map(|p| p.interval);
-    intervals.reduce(|all, next| Interval { lo: all.lo.min(next.lo), hi: all.hi.max(next.hi) })
-}
-
-fn ranked(pipeline: &PipelineSummary, scale: Option<Interval>) -> Markup {
     html! {
-        tr {
-            th scope="row" { (titled(pipeline)) }
-            td.number { strong { @if let Some(accuracy) = pipeline.accuracy { (percent(accuracy)) } } }
-            td { (interval(pipeline, scale)) }
-            @for cost in costs(pipeline) { td.number { (cost) } }
+        @if let Some(about) = figures::standing(report) { (figure(&about)) }
+        (boxed("Leaderboard", &table))
+        p.note { (report.about_figures()) }
+    }
+}
+
+/// The costs of each pipeline, with the dots of each column under one another.
+fn aligned_costs(ranking: &[&PipelineSummary]) -> Vec<Vec<String>> {
+    let rows: Vec<[String; COSTS.len()]> = ranking.iter().map(|pipeline| costs(pipeline)).collect();
+    let mut aligned = vec![Vec::new(); rows.len()];
+    for i in 0..COSTS.len() {
+        let cells: Vec<&str> = rows.iter().map(|row| row[i].as_str()).collect();
+        for (row, cell) in aligned.iter_mut().zip(column_of(&cells)) {
+            row.push(cell);
         }
     }
+    aligned
+}
+
+fn ranked(report: &Report<'_>, pipeline: &PipelineSummary, costs: &[String]) -> Markup {
+    html! {
+        tr {
+            th scope="row" {
+                (report.mark(&pipeline.name).shown()) " " (name(&pipeline.name))
+                @for remark in remarks(pipeline) { span.remark { (name(&remark)) } }
+            }
+            td.number { strong { @if let Some(accuracy) = pipeline.accuracy { (percent(accuracy)) } } }
+            td.figures { (interval(pipeline)) }
+            @for cost in costs { td.number { (cost) } }
+        }
+    }
+}
+
+fn interval(pipeline: &PipelineSummary) -> Markup {
+    let both = pipeline.interval.zip(pipeline.interval_kind);
+    both.map_or_else(
+        || html! { (UNKNOWN) },
+        |(interval, kind)| html! { (percent_interval(interval)) " " span.kind { (kind_in_a_word(kind)) } },
+    )
 }
 
 fn unranked(pipeline: &PipelineSummary) -> Markup {
@@ -59,39 +80,5 @@ fn unranked(pipeline: &PipelineSummary) -> Markup {
                 @for remark in remarks(pipeline) { (name(&remark)) " " }
             }
         }
-    }
-}
-
-fn titled(pipeline: &PipelineSummary) -> Markup {
-    html! {
-        (name(&pipeline.name))
-        @for remark in remarks(pipeline) { span.remark { (name(&remark)) } }
-    }
-}
-
-/// Width of the drawing.
-const WIDTH: f64 = 150.0;
-
-fn interval(pipeline: &PipelineSummary, scale: Option<Interval>) -> Markup {
-    let (Some(interval), Some(kind), Some(accuracy), Some(scale)) =
-        (pipeline.interval, pipeline.interval_kind, pipeline.accuracy, scale)
-    else {
-        return html! { "–" };
-    };
-    // Room for the dot at both ends; a scale of no width has everything in the middle.
-    let across = |value: f64| {
-        let share = if scale.hi > scale.lo { (value - scale.lo) / (scale.hi - scale.lo) } else { 0.5 };
-        format!("{:.1}", 5.0 + share * (WIDTH - 10.0))
-    };
-    let (lo, hi) = (across(interval.lo), across(interval.hi));
-    html! {
-        svg.interval viewBox={ "0 0 " (WIDTH) " 14" } width=(WIDTH) height="14" aria-hidden="true" {
-            line.track x1="5" x2=(WIDTH - 5.0) y1="7" y2="7" {}
-            line x1=(lo) x2=(hi) y1="7" y2="7" {}
-            line x1=(lo) x2=(lo) y1="3" y2="11" {}
-            line x1=(hi) x2=(hi) y1="3" y2="11" {}
-            circle cx=(across(accuracy)) cy="7" r="3.5" {}
-        }
-        span.figures { (percent_interval(interval)) " " span.kind { (kind_in_a_word(kind)) } }
     }
 }

@@ -1,0 +1,258 @@
+//! What a stored pipeline learned, as far as it can be seen: templates of classes, first layers, words, whitening.
+
+use crate::hog::template;
+use crate::png::{picture, shades};
+use bakeoff_core::{Tensor, Tensors, Values};
+use bakeoff_features::hog::Hog;
+use bakeoff_report::{Gallery, Picture};
+use serde_json::Value;
+
+/// A stored pipeline.
+#[derive(Clone, Copy)]
+pub struct Learned<'a> {
+    /// Its name.
+    pub pipeline: &'a str,
+    /// Its settings as meant.
+    pub settings: &'a Value,
+    /// What was learned, by name.
+    pub arrays: &'a Tensors,
+    /// (height, width, channels) of its images.
+    pub shape: (usize, usize, usize),
+    /// The classes.
+    pub classes: &'a [String],
+}
+
+/// Classes, units and words that are shown.
+const MOST: usize = 40;
+
+/// The galleries of a pipeline; none when nothing of it is a picture. Pipelines of several branches or several features have rows whose
+/// parts stand for different things; they are left out.
+pub fn learned(model: &Learned<'_>) -> Vec<Gallery> {
+    let Some([feature]) = model.settings.get("features").and_then(Value::as_array).map(Vec::as_slice) else {
+        return Vec::new();
+    };
+    let kind = feature.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let made = match kind {
+        "pixels" => vec![model.pixels()],
+        "hog" => vec![model.hog(feature)],
+        "kmeans-features" | "random-patches" => vec![model.words(feature, kind), model.whitening(feature)],
+        _ => Vec::new(),
+    };
+    made.into_iter().flatten().filter(|gallery| !gallery.pictures.is_empty()).collect()
+}
+
+/// A matrix by its rows.
+struct Matrix<'a> {
+    columns: usize,
+    values: &'a [f32],
+}
+
+impl<'a> Matrix<'a> {
+    fn of(tensor: &'a Tensor) -> Option<Self> {
+        match (tensor.shape(), tensor.values()) {
+            ([_, columns], Values::F32(values)) if *columns > 0 => Some(Self { columns: *columns, values }),
+            _ => None,
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a [f32]> {
+        self.values.chunks_exact(self.columns)
+    }
+
+    fn column(&self, i: usize) -> impl Iterator<Item = f32> {
+        self.values.iter().skip(i).step_by(self.columns).copied()
+    }
+}
+
+impl Learned<'_> {
+    fn array(&self, name: &str) -> Option<&Tensor> {
+        self.arrays.iter().find(|(known, _)| *known == name).map(|(_, tensor)| tensor)
+    }
+
+    fn matrix(&self, name: &str) -> Option<Matrix<'_>> {
+        self.array(name).and_then(Matrix::of)
+    }
+
+    /// What a weight counts for the values before scaling: w · 1/σ, where rows are scaled.
+    fn unscaled(&self, weights: &[f32]) -> Vec<f32> {
+        let inverse = self.array("scaler.inverse").and_then(|tensor| match tensor.values() {
+            Values::F32(values) if values.len() == weights.len() => Some(values),
+            _ => None,
+        });
+        match inverse {
+            Some(inverse) => weights.iter().zip(inverse).map(|(w, s)| w * s).collect(),
+            None => weights.to_vec(),
+        }
+    }
+
+    fn is_reduced(&self) -> bool {
+        self.arrays.iter().any(|(name, _)| name.starts_with("reducer."))
+    }
+
+    /// One template a class, or the first layer's strongest units.
+    fn pixels(&self) -> Option<Gallery> {
+        if self.is_reduced() {
+            return None;
+        }
+        if let Some(weights) = self.matrix("classifier.w") {
+            let named = weights.rows().zip(self.classes).take(MOST);
+            let pictures = named.filter_map(|(row, class)| {
+                let alt = format!("the weights of {class} over the image");
+                self.image(&self.unscaled(row), alt, class.clone())
+            });
+            let caption = "The weights of each class over the image: light where light pixels speak for the class, dark where they speak against \
+                           it, middle grey where they do not count. Each picture has a scale of its own."
+                .to_owned();
+            return Some(Gallery {
+                title: format!("Learned templates of {}", self.pipeline),
+                caption,
+                pictures: pictures.collect(),
+            });
+        }
+        let weights = self.matrix("classifier.0.w")?;
+        let mut units: Vec<Vec<f32>> = weights.rows().map(|row| self.unscaled(row)).collect();
+        let all = units.len();
+        let length = |unit: &Vec<f32>| unit.iter().map(|v| v * v).sum::<f32>();
+        units.sort_by(|a, b| length(b).total_cmp(&length(a)));
+        units.truncate(MOST);
+        let pictures = units.iter().enumerate().filter_map(|(i, unit)| {
+            self.image(unit, format!("weights of unit {} of the first layer", i + 1), String::new())
+        });
+        let caption = format!(
+            "The weights of the first layer over the image, of the {} longest of {all} units: light where light pixels excite \
+             the unit, dark where they hold it back.",
+            units.len()
+        );
+        Some(Gallery { title: format!("First layer of {}", self.pipeline), caption, pictures: pictures.collect() })
+    }
+
+    fn image(&self, weights: &[f32], alt: String, caption: String) -> Option<Picture> {
+        picture(&shades(weights), self.shape, alt, caption)
+    }
+
+    /// Positive weights of gradient histograms as strokes, on dark ground.
+    fn hog(&self, feature: &Value) -> Option<Gallery> {
+        if self.is_reduced() {
+            return None;
+        }
+        let settings: Hog = serde_json::from_value(feature.get("settings")?.clone()).ok()?;
+        let (height, width, _) = self.shape;
+        let weights = self.matrix("classifier.w")?;
+        let cell = settings.cell.get();
+        let pictures = weights.rows().zip(self.classes).take(MOST).filter_map(|(row, class)| {
+            let cells = template(&settings, (height, width), row)?;
+            let alt = format!("edges that speak for {class}");
+            let ground = picture(&[32], (1, 1, 1), alt, class.clone())?;
+            Some(Picture { strokes: cells.strokes((height, width), cell), size: (height, width), ..ground })
+        });
+        let caption = "Edges that speak for each class: in every cell a stroke along each direction whose weight is positive, the \
+                       greater the brighter."
+            .to_owned();
+        Some(Gallery {
+            title: format!("Learned templates of {}", self.pipeline),
+            caption,
+            pictures: pictures.collect(),
+        })
+    }
+
+    /// (height, width, channels) of a patch of a dictionary.
+    fn patch(&self, feature: &Value) -> Option<(usize, usize, usize)> {
+        let side = feature.get("settings")?.get("side")?.as_u64()? as usize;
+        Some((side, side, self.shape.2))
+    }
+
+    /// Words of a dictionary back among pixels: V c, with the orthonormal columns of V those of the whitening brought to
+    /// length 1. That is the word as ZCA whitening has it.
+    fn words(&self, feature: &Value, kind: &str) -> Option<Gallery> {
+        let shape = self.patch(feature)?;
+        let (whitening, words) = (self.dictionary("whitening")?, self.dictionary("words")?);
+        let d = whitening.values.len() / whitening.columns;
+        let axes: Vec<Vec<f32>> = (0..whitening.columns).map(|i| unit(whitening.column(i).collect())).collect();
+        // k-means keeps −2 c, for its distances.
+        let sign = if kind == "kmeans-features" { -0.5 } else { 1.0 };
+        let pictures = (0..words.columns.min(MOST)).filter_map(|word| {
+            let mut pixels = vec![0.0; d];
+            for (c, axis) in words.column(word).zip(&axes) {
+                pixels.iter_mut().zip(axis).for_each(|(sum, v)| *sum += sign * c * v);
+            }
+            picture(&shades(&pixels), shape, format!("word {} of the dictionary", word + 1), String::new())
+        });
+        let caption = format!(
+            "Words of the dictionary, whitened as patches are: {} of {}.",
+            words.columns.min(MOST),
+            words.columns
+        );
+        Some(Gallery { title: format!("Dictionary of {}", self.pipeline), caption, pictures: pictures.collect() })
+    }
+
+    /// The components that patches are whitened with, those of the greatest variance first.
+    fn whitening(&self, feature: &Value) -> Option<Gallery> {
+        let shape = self.patch(feature)?;
+        let whitening = self.dictionary("whitening")?;
+        let pictures = (0..whitening.columns.min(MOST)).filter_map(|i| {
+            let filter: Vec<f32> = whitening.column(i).collect();
+            picture(&shades(&filter), shape, format!("whitening filter {}", i + 1), String::new())
+        });
+        let caption = format!(
+            "Filters that whiten patches, from the smoothest down: {} of {}.",
+            whitening.columns.min(MOST),
+            whitening.columns
+        );
+        Some(Gallery { title: format!("Whitening of {}", self.pipeline), caption, pictures: pictures.collect() })
+    }
+
+    /// An array of the only feature, whose names may have its place in front.
+    fn dictionary(&self, name: &str) -> Option<Matrix<'_>> {
+        self.matrix(&format!("features.{name}")).or_else(|| self.matrix(&format!("features.0.{name}")))
+    }
+}
+
+fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if length > 0.0 {
+        vector.iter_mut().for_each(|v| *v /= length);
+    }
+    vector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+    use serde_json::json;
+
+    fn pixels_of(picture: &Picture) -> Vec<u8> {
+        image::load_from_memory(&picture.png).unwrap().to_luma8().into_raw()
+    }
+
+    #[test]
+    fn templates_of_pixels_undo_the_scaling() {
+        let classes = ["a".to_owned(), "b".to_owned()];
+        let arrays = Tensors::new()
+            .with("classifier.w", &array![[1.0f32, 0.0], [-2.0, 4.0]])
+            .with("scaler.inverse", &array![2.0f32, 1.0]);
+        let settings = json!({"features": [{"kind": "pixels"}], "classifier": {"kind": "svm"}});
+        let model =
+            Learned { pipeline: "p", settings: &settings, arrays: &arrays, shape: (1, 2, 1), classes: &classes };
+        let galleries = learned(&model);
+        let shown: Vec<Vec<u8>> = galleries[0].pictures.iter().map(pixels_of).collect();
+        assert_eq!(shown, [[255, 128], [1, 255]]);
+        assert_eq!(galleries[0].pictures[1].caption, "b");
+        // Arrays of another size make no picture and no panic.
+        let model = Learned { shape: (5, 5, 3), ..model };
+        assert!(learned(&model).is_empty());
+    }
+
+    #[test]
+    fn words_come_back_among_pixels() {
+        // Whitening along y alone and twice as strong, and one word there.
+        let arrays = Tensors::new()
+            .with("features.0.whitening", &array![[0.0f32, 1.0], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+            .with("features.0.words", &array![[-6.0f32], [0.0]]);
+        let settings = json!({"features": [{"kind": "kmeans-features", "settings": {"side": 2}}]});
+        let model = Learned { pipeline: "p", settings: &settings, arrays: &arrays, shape: (9, 9, 1), classes: &[] };
+        let galleries = learned(&model);
+        assert_eq!(galleries.len(), 2);
+        assert_eq!(pixels_of(&galleries[0].pictures[0]), [128, 255, 128, 128]);
+    }
+}

@@ -1,0 +1,187 @@
+//! Images that only one family of pipelines gets right, and images that nobody gets right.
+
+use crate::families::Family;
+use crate::png::picture;
+use bakeoff_core::ImagesView;
+use bakeoff_report::{Gallery, Picture};
+use bakeoff_results::{Answers, Run};
+use std::collections::BTreeMap;
+
+/// Scores (n, k) of the test images by pipeline, of the seed that was kept.
+pub type Scores = BTreeMap<String, Vec<f32>>;
+
+/// Images of each kind that are shown.
+const SHOWN: usize = 24;
+
+/// The galleries; those without an image say nothing and are left out.
+pub fn telling(
+    run: &Run,
+    answers: &Answers,
+    families: &[Family],
+    scores: &Scores,
+    test: ImagesView<'_>,
+) -> Vec<Gallery> {
+    // Pictures beside another order of images would be the pictures of others.
+    if test.len() != answers.labels.len() {
+        return Vec::new();
+    }
+    let place = |name: &String| answers.pipelines.iter().position(|p| p.name == *name);
+    let places = |family: &Family| family.pipelines.iter().filter_map(place).collect::<Vec<usize>>();
+    let right = |place: &usize| {
+        answers.pipelines[*place].right.iter().sum::<usize>() as f64 / answers.pipelines[*place].seeds as f64
+    };
+    let best = |family: &Family| places(family).into_iter().max_by(|a, b| right(a).total_cmp(&right(b)));
+    let teller = Teller { run, answers, scores, test, best: families.iter().filter_map(best).collect() };
+    let mut galleries = Vec::new();
+    if families.len() > 1 {
+        for family in families {
+            let places = places(family);
+            let images = answers.only(&places);
+            let caption = format!(
+                "{} that {} ({}) get right with every seed and nobody else with any{}. Under each its class, and what the best \
+                 pipeline of each family takes it for, with its score.",
+                counted(images.len()),
+                family.name,
+                family.pipelines.join(", "),
+                first_of(images.len()),
+            );
+            galleries.push(teller.gallery(&format!("Right only with {}", family.name), caption, &images));
+        }
+    }
+    let nobody = answers.nobody();
+    let caption = format!(
+        "{} that no pipeline gets right with any seed{}. Those come first that most pipelines take for the same \
+         class: some of them may be labelled wrongly.",
+        counted(nobody.len()),
+        first_of(nobody.len()),
+    );
+    galleries.push(teller.gallery("Wrong with every pipeline", caption, &nobody));
+    galleries.retain(|gallery| !gallery.pictures.is_empty());
+    galleries
+}
+
+fn counted(n: usize) -> String {
+    if n == 1 { "1 test image".to_owned() } else { format!("{n} test images") }
+}
+
+fn first_of(n: usize) -> String {
+    if n > SHOWN { format!("; the first {SHOWN}") } else { String::new() }
+}
+
+struct Teller<'a> {
+    run: &'a Run,
+    answers: &'a Answers,
+    scores: &'a Scores,
+    test: ImagesView<'a>,
+    /// The place of the most accurate pipeline of each family: those that captions tell of.
+    best: Vec<usize>,
+}
+
+impl Teller<'_> {
+    fn gallery(&self, title: &str, caption: String, images: &[usize]) -> Gallery {
+        let pictures = images.iter().take(SHOWN).filter_map(|&image| self.picture(image)).collect();
+        Gallery { title: title.to_owned(), caption, pictures }
+    }
+
+    fn class(&self, id: usize) -> &str {
+        self.run.dataset.classes.get(id).map_or("?", String::as_str)
+    }
+
+    fn picture(&self, image: usize) -> Option<Picture> {
+        let truth = self.class(*self.answers.labels.get(image)?);
+        let said: Vec<String> =
+            self.classes_said(image).iter().map(|(class, by)| self.said(image, *class, by)).collect();
+        let alt = format!("test image {image}, a {truth}, taken for {}", said.join("; "));
+        let best: Vec<String> = self.best.iter().map(|place| self.by(*place, image)).collect();
+        let caption = format!("{truth}. {}", best.join("; "));
+        picture(self.test.image(image), self.test.shape(), alt, caption)
+    }
+
+    /// "hog-svm: coat 2.31": what a pipeline took the image for, with its score where scores are kept.
+    fn by(&self, place: usize, image: usize) -> String {
+        let pipeline = &self.answers.pipelines[place];
+        let class = pipeline.class[image];
+        let score = self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {score:.2}"));
+        format!("{}: {}{score}", pipeline.name, self.class(class))
+    }
+
+    /// The classes that pipelines took the image for, those of most pipelines first, with the pipelines' places.
+    fn classes_said(&self, image: usize) -> Vec<(usize, Vec<usize>)> {
+        let mut by_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (place, pipeline) in self.answers.pipelines.iter().enumerate() {
+            by_class.entry(pipeline.class[image]).or_default().push(place);
+        }
+        let mut said: Vec<_> = by_class.into_iter().collect();
+        said.sort_by_key(|(_, by)| std::cmp::Reverse(by.len()));
+        said
+    }
+
+    /// "coat by hog-svm (2.31)": a class, who took the image for it, and the first one's score where scores are kept.
+    fn said(&self, image: usize, class: usize, by: &[usize]) -> String {
+        let named = |place: &usize| {
+            let name = self.answers.pipelines[*place].name.as_str();
+            let score = self.score(name, image, class);
+            score.map_or_else(|| name.to_owned(), |score| format!("{name} (score {score:.2})"))
+        };
+        let all = by.len() == self.answers.pipelines.len();
+        let who = match by {
+            _ if all && by.len() > 2 => "all".to_owned(),
+            [first, second, _, ..] => format!("{}, {} and {} more", named(first), named(second), by.len() - 2),
+            few => few.iter().map(named).collect::<Vec<_>>().join(", "),
+        };
+        format!("{} by {who}", self.class(class))
+    }
+
+    fn score(&self, pipeline: &str, image: usize, class: usize) -> Option<f32> {
+        let k = self.run.dataset.classes.len();
+        let scores = self.scores.get(pipeline)?;
+        scores.get(image.checked_mul(k)?.checked_add(class)?).copied().filter(|score| score.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakeoff_core::Images;
+    use bakeoff_results::PipelineAnswers;
+    use ndarray::Array4;
+
+    fn run(classes: &[&str]) -> Run {
+        let json = serde_json::json!({
+            "name": "r", "question": "", "as_written": "", "as_meant": "{}", "digest": "", "pipelines": ["a", "b"],
+            "comparisons": [], "confidence": 0.95, "equivalence": 0.005,
+            "dataset": {
+                "name": "d", "sha256": "", "classes": classes, "shape": [2, 2, 1], "train_counts": [], "test_counts": [],
+                "test_labels": [0, 1, 1], "notes": [], "files": [],
+            },
+            "host": {
+                "cpu": "", "cores": 1, "threads": 1, "simd": "", "memory_mb": 0, "os": "", "version": "", "commit": "",
+            },
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn images_come_with_what_was_said_of_them() {
+        let of = |name: &str, right: [usize; 3], class: [usize; 3]| PipelineAnswers {
+            name: name.to_owned(),
+            seeds: 1,
+            right: right.to_vec(),
+            class: class.to_vec(),
+        };
+        let answers = Answers {
+            labels: vec![0, 1, 1],
+            pipelines: vec![of("a", [1, 0, 0], [0, 0, 0]), of("b", [0, 1, 0], [1, 1, 0])],
+        };
+        let family = |name, pipeline: &str| Family { name, pipelines: vec![pipeline.to_owned()] };
+        let families = [family("networks", "a"), family("linear classifiers", "b")];
+        let scores = Scores::from([("a".to_owned(), vec![2.0, 1.0, 3.0, f32::NAN, 0.5, 0.0])]);
+        let images = Images::new(Array4::zeros((3, 2, 2, 1))).unwrap();
+        let galleries = telling(&run(&["cat", "<b>"]), &answers, &families, &scores, images.view());
+        let captions: Vec<&str> = galleries.iter().map(|g| g.pictures[0].caption.as_str()).collect();
+        assert_eq!(captions, ["cat. a: cat 2.00; b: <b>", "<b>. a: cat 3.00; b: <b>", "<b>. a: cat 0.50; b: cat"]);
+        assert!(galleries[2].caption.starts_with("1 test image that no pipeline gets right"));
+        // Images of another number are those of other data.
+        assert!(telling(&run(&["cat", "dog"]), &answers, &families, &scores, images.view().range(0, 2)).is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! Each class: how often its images were right, the leader's share as a bar and the others' as marks.
+
+use super::{Figure, legend};
+use crate::plot::{Axis, Plot, Width, both, room_for, shortened};
+use crate::report::{MOST_CLASSES, Report};
+use bakeoff_results::words::percent;
+use bakeoff_results::{ClassAccuracy, Detail};
+use maud::Markup;
+
+/// `None` when no pipeline has a result or there are too many classes for a picture.
+pub(crate) fn by_class(report: &Report<'_>) -> Option<Figure> {
+    let leader = &report.summary.ranking().first()?.name;
+    let details: Vec<&Detail> = report.details.iter().collect();
+    let first = details.iter().find(|detail| detail.name == *leader)?;
+    let known: Vec<(&ClassAccuracy, f64)> = first.classes.iter().filter_map(|c| Some((c, c.accuracy?))).collect();
+    let hardest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let easiest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let finding = format!(
+        "Share of right images in each class. {leader} (bars) does worst on {} ({}) and best on {} ({}).",
+        hardest.0.class,
+        percent(hardest.1),
+        easiest.0.class,
+        percent(easiest.1),
+    );
+    let plot = both(|width| draw(report, first, &details, &finding, width));
+    let names = details.iter().map(|detail| detail.name.as_str());
+    (first.classes.len() <= MOST_CLASSES).then(|| Figure { legend: legend(report, names), finding, plot })
+}
+
+fn draw(report: &Report<'_>, leader: &Detail, details: &[&Detail], finding: &str, width: Width) -> Markup {
+    let classes = &leader.classes;
+    let left = room_for(classes.iter().map(|c| c.class.as_str()), width.either(200.0, 110.0));
+    let name = |i: f64| classes.get(i.round() as usize).map_or_else(String::new, |c| shortened(&c.class, left - 14.0));
+    let plot = Plot {
+        width,
+        height: 54.0 + 26.0 * classes.len() as f64,
+        left,
+        x: Axis::from_to(0.0, 102.0),
+        y: Axis::names(classes.len()),
+        x_title: "right",
+        y_title: "",
+        x_written: &|v| format!("{v:.0}%"),
+        y_written: &name,
+        label: finding,
+    };
+    let said = |detail: &Detail, class: &ClassAccuracy, accuracy: f64| {
+        format!("{}, {}: {} ({} of {})", detail.name, class.class, percent(accuracy), class.right, class.of)
+    };
+    plot.draw(|drawing| {
+        for (i, class) in classes.iter().enumerate() {
+            let Some(accuracy) = class.accuracy else { continue };
+            let place = i as f64;
+            drawing.group(
+                &format!("{} bar", report.mark(&leader.name).class()),
+                &said(leader, class, accuracy),
+                |drawing| {
+                    drawing.block((0.0, place - 0.36), (accuracy * 100.0, place + 0.36));
+                },
+            );
+        }
+        for detail in details {
+            let mark = report.mark(&detail.name);
+            for (i, class) in detail.classes.iter().enumerate() {
+                let Some(accuracy) = class.accuracy else { continue };
+                drawing.group(&mark.class(), &said(detail, class, accuracy), |drawing| {
+                    drawing.mark(mark, (accuracy * 100.0, i as f64), 4.0);
+                });
+            }
+        }
+    })
+}
