@@ -6,7 +6,7 @@ they may, an impatient user, and a second process. What comes out must be what t
 timings aside. Needs root (a small tmpfs) and Debian's package faketime.
 """
 
-import json, os, random, shutil, signal, sqlite3, subprocess, sys, time
+import json, os, random, shutil, signal, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 
 work = Path(sys.argv[1]) / "faults"
@@ -145,14 +145,17 @@ if sum("waiting for it" in err for _, err in told) != 1:
     fail(f"two processes: expected one to wait: {told}")
 check(work / "both", "two processes")
 
-# A folder that cannot be written, for somebody who is not root.
-locked = work / "locked"
-locked.mkdir(mode=0o555)
-os.chmod(work, 0o755)
-nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-done = run(locked / "run", 2, prefix=nobody)
-if "failed to make" not in done.stderr or "ermission denied" not in done.stderr:
-    fail(f"a read-only folder: {done.stderr}")
+# A folder that cannot be written, for somebody who is not root. It lies where everybody may look: the folder of this run's
+# work need not.
+with tempfile.TemporaryDirectory() as open_to_all:
+    os.chmod(open_to_all, 0o755)
+    locked = Path(open_to_all) / "locked"
+    locked.mkdir(mode=0o555)
+    experiment = shutil.copy(work / "grid.toml", open_to_all)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = run(locked / "run", 2, experiment=experiment, prefix=nobody)
+    if "failed to make" not in done.stderr or "ermission denied" not in done.stderr:
+        fail(f"a read-only folder: {done.stderr}")
 
 # A full disk: an error that says so, and the same command continues when there is room.
 small = work / "small"
