@@ -95,6 +95,10 @@ impl Observer for Progress {
                 self.at = named(cell);
                 self.draw("");
             }
+            Event::Repeating { cell, number, of } => {
+                self.at = format!("{}, timing {number} of {of}", named(cell));
+                self.draw("");
+            }
             Event::Stage(stage) => {
                 self.tally.stage(stage);
                 self.draw(&format!(": {}", stage_name(stage)));
@@ -105,7 +109,7 @@ impl Observer for Progress {
             }
             Event::CellFinished { row } => {
                 self.tally.finish();
-                let left = self.tally.seconds_left().filter(|_| self.bar.is_none() && !self.tally.todo.is_empty());
+                let left = self.tally.seconds_left().filter(|_| self.bar.is_none() && self.tally.left() > 0);
                 let left = left.map_or(String::new(), |seconds| format!("; about {} left", clock(seconds)));
                 let (done, cells) = (self.tally.done, self.tally.cells());
                 self.line(&format!("[{done}/{cells}] {}: {}{left}", named(&row.cell), self.outcome(row)));
@@ -148,8 +152,8 @@ fn clock(seconds: f64) -> String {
 #[derive(Default)]
 struct Tally {
     done: usize,
-    /// Cells that are neither finished nor in work, the next one last.
-    todo: Vec<Kind>,
+    /// Cells that are neither finished nor in work, counted: a grid has thousands of cells and a handful of kinds.
+    todo: BTreeMap<Kind, usize>,
     current: Option<(Kind, Stopwatch)>,
     /// Share of the current cell, by its passes and trials.
     share: f64,
@@ -168,16 +172,27 @@ fn kind(cell: &Cell) -> Kind {
 
 impl Tally {
     fn of(done: usize, todo: &[&Cell]) -> Self {
-        Self { done, todo: todo.iter().rev().map(|cell| kind(cell)).collect(), ..Self::default() }
+        let mut counts = BTreeMap::new();
+        for cell in todo {
+            *counts.entry(kind(cell)).or_default() += 1;
+        }
+        Self { done, todo: counts, ..Self::default() }
+    }
+
+    fn left(&self) -> usize {
+        self.todo.values().sum()
     }
 
     fn cells(&self) -> usize {
-        self.done + self.todo.len() + usize::from(self.current.is_some())
+        self.done + self.left() + usize::from(self.current.is_some())
     }
 
     fn start(&mut self, cell: &Cell) {
-        self.todo.pop();
-        self.current = Some((kind(cell), Stopwatch::start()));
+        let kind = kind(cell);
+        if let Some(left) = self.todo.get_mut(&kind) {
+            *left = left.saturating_sub(1);
+        }
+        self.current = Some((kind, Stopwatch::start()));
         (self.share, self.trials) = (0.0, (0, 0));
     }
 
@@ -223,7 +238,7 @@ impl Tally {
             None => seconds / cells as f64,
         };
         let current = self.current.as_ref().map_or(0.0, |(kind, watch)| (expected(kind) - watch.elapsed().0).max(0.0));
-        Some(current + self.todo.iter().map(expected).sum::<f64>())
+        Some(current + self.todo.iter().map(|(kind, n)| *n as f64 * expected(kind)).sum::<f64>())
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> Report<'a> {
         format!(
             "Accuracy is the share of test images that were right, mean over seeds. Intervals are at {}: Wilson's for \
              one seed and for pipelines that do not depend on the seed (it is about that one model), a bootstrap over \
-             seeds and images for several. Seconds are wall time, means over seeds; memory is the peak of the whole process.",
+             seeds and images for several. Seconds are wall time, medians over all timings; memory is the peak of the whole process.",
             self.level()
         )
     }

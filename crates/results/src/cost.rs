@@ -2,13 +2,14 @@
 
 use crate::groups::Group;
 use crate::row::Run;
+use crate::timing::{median, timings, totals};
 use crate::words::{duration, significant};
 use serde::{Deserialize, Serialize};
 
 /// Wall seconds of two pipelines from end to end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CostRatio {
-    /// Seconds of the first, mean over its seeds.
+    /// Seconds of the first, median over its timings.
     pub a_seconds: f64,
     /// Seconds of the second.
     pub b_seconds: f64,
@@ -34,11 +35,11 @@ impl CostRatio {
 pub(crate) fn cost_ratio(run: &Run, groups: &[&Group<'_>], a: &str, b: &str) -> Option<CostRatio> {
     let seconds = |name: &str| {
         let group = groups.iter().find(|group| group.pipeline == name)?;
-        group.mean(|measured| measured.total.0).filter(|seconds| *seconds > 0.0 && seconds.is_finite())
+        median(&timings(group, totals)).filter(|seconds| *seconds > 0.0 && seconds.is_finite())
     };
     let (a_seconds, b_seconds) = (seconds(a)?, seconds(b)?);
     let ratio = a_seconds / b_seconds;
-    // The noise is that of one pair of timings; means over several seeds have less, so this errs towards saying nothing.
+    // The noise is that of one pair of timings; medians of several have less, so this errs towards saying nothing.
     let within_noise = run.noise.map(|noise| ratio.max(1.0 / ratio) <= noise.ratio);
     Some(CostRatio { a_seconds, b_seconds, ratio, within_noise })
 }

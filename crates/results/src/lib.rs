@@ -25,6 +25,7 @@ pub mod store;
 mod student;
 pub mod summary;
 pub mod test;
+mod timing;
 pub mod unpaired;
 pub mod verdict;
 pub mod words;
@@ -43,10 +44,11 @@ pub use latency::{Latency, latencies};
 pub use resampled::{Relation, compare_splits, relation};
 pub use row::{
     Audit, Cell, Confusion, Dataset, DuplicatePair, Duplicates, EpochLoss, Host, ImagePlace, Measured, Noise, Outcome,
-    Row, Run, Seconds, Trial,
+    Repeat, Row, Run, Seconds, Trial,
 };
 pub use similarity::by_similarity;
 pub use store::{Store, sort_by_plan};
+pub use timing::{TimeInterval, median};
 pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, summarise};
 pub use unpaired::unpaired;
 pub use verdict::{Settling, Verdict};

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod material;
 pub mod observer;
 pub mod plan;
+pub mod repeat;
 pub mod run;
 pub mod settings;
 pub mod shard;
@@ -32,12 +33,13 @@ pub use cache::FeatureCache;
 pub use catalogues::Catalogues;
 pub use error::RunnerError;
 pub use experiment::{
-    DatasetChoice, Draw, Experiment, LONGEST_FILE, Limits, Overrides, Problem, Protocol, Tuning, Vocabulary,
+    DatasetChoice, Draw, Experiment, LONGEST_FILE, Limits, Overrides, Problem, Protocol, Timing, Tuning, Vocabulary,
 };
 pub use machine::Machine;
 pub use material::Material;
 pub use observer::{Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
+pub use repeat::repeat;
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
 pub use settings::Resources;
 pub use shard::Shard;

@@ -12,7 +12,7 @@ use crate::terminal::{self, tell};
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
-use bakeoff_results::{Row, Store};
+use bakeoff_results::{Repeat, Row, Run, Store};
 use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
 use std::ffi::OsString;
 use std::fs;
@@ -175,7 +175,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
-    let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
+    let models = args.models(&folder);
+    let mut ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &models)?;
+    if ended == Ended::Complete && args.is_whole() {
+        ended = time_again(&prepared, &store, &models)?;
+    }
     if ended == Ended::Complete
         && args.is_whole()
         && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
@@ -204,30 +208,14 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
 
 /// Works through a share of a plan's cells.
 pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
-    let Prepared { host, material, plan, .. } = prepared;
+    let plan = &prepared.plan;
     let finished = store.digests()?;
     let record = store.run();
-    let mut progress =
-        Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched());
-    let bench = Bench {
-        catalogues: CATALOGUES,
-        material,
-        machine: host,
-        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
-        most_model_bytes: models.most_bytes,
-        stop: interrupt::flag(),
-    };
+    let mut progress = progress(&record);
+    let bench = bench(prepared, models);
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
-    workshop::warm_up();
-    let mut workshop = Processes {
-        threads: host.record().threads,
-        limits: plan.experiment.protocol.limits,
-        stop: interrupt::flag(),
-        models,
-        run: &record,
-        fit: dataset::fit(&plan.experiment.dataset),
-    };
+    let mut workshop = workshop(prepared, &record, models);
     let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
     progress.finish();
     let ended = ended?;
@@ -235,4 +223,49 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
         tell("interrupted; the same command continues");
     }
     Ok(ended)
+}
+
+/// Times the pipelines of a complete run again, in rounds.
+fn time_again(prepared: &Prepared, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+    let record = store.run();
+    let mut progress = progress(&record);
+    let (bench, rows) = (bench(prepared, models), store.rows()?);
+    let mut keep = |repeat: &Repeat| Ok(store.commit_repeat(repeat).map(|_| ())?);
+    let mut workshop = workshop(prepared, &record, models);
+    let ended =
+        bakeoff_runner::repeat(&prepared.plan, &rows, &bench, &mut workshop, &mut progress, &mut keep);
+    progress.finish();
+    let ended = ended?;
+    if ended == Ended::Interrupted {
+        tell("interrupted while pipelines were timed again; the same command continues");
+    }
+    Ok(ended)
+}
+
+fn progress(record: &Run) -> Progress {
+    Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched())
+}
+
+fn bench<'a>(prepared: &'a Prepared, models: &Models<'_>) -> Bench<'a> {
+    Bench {
+        catalogues: CATALOGUES,
+        material: &prepared.material,
+        machine: &prepared.host,
+        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
+        most_model_bytes: models.most_bytes,
+        stop: interrupt::flag(),
+    }
+}
+
+/// A workshop that makes a process for each cell.
+fn workshop<'a>(prepared: &Prepared, record: &'a Run, models: &'a Models<'a>) -> Processes<'a> {
+    workshop::warm_up();
+    Processes {
+        threads: prepared.host.record().threads,
+        limits: prepared.plan.experiment.protocol.limits,
+        stop: interrupt::flag(),
+        models,
+        run: record,
+        fit: dataset::fit(&prepared.plan.experiment.dataset),
+    }
 }
