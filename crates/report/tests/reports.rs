@@ -77,8 +77,8 @@ fn tables_of_markdown_keep_their_columns() {
         tables += usize::from(columns.is_none());
         assert_eq!(*columns.get_or_insert(count), count, "{line}");
     }
-    // Leaderboard, comparisons, sizes, classes, five matrices, tuning, three about data, protocol and environment.
-    assert_eq!(tables, 15);
+    // Leaderboard, comparisons, costs, sizes, classes, five matrices, tuning, three about data, protocol and environment.
+    assert_eq!(tables, 16);
     assert!(!markdown.contains("<script>") && markdown.contains("&lt;script&gt;"));
     assert!(markdown.contains("a \"quoted\" \\| piped name") && markdown.contains("\\`code\\` \\*star\\*"));
     assert!(markdown.contains("\n````toml\n"), "the experiment has a fence of its own");

@@ -1,7 +1,8 @@
 //! What a pipeline costs beside another, and whether the machine's clock can tell.
 
-use crate::groups::Group;
-use crate::row::Run;
+use crate::groups::{Group, groups, sorted};
+use crate::row::{Row, Run};
+use crate::summary::headline;
 use crate::words::{duration, significant};
 use serde::{Deserialize, Serialize};
 
@@ -41,4 +42,38 @@ pub(crate) fn cost_ratio(run: &Run, groups: &[&Group<'_>], a: &str, b: &str) -> 
     // The noise is that of one pair of timings; means over several seeds have less, so this errs towards saying nothing.
     let within_noise = run.noise.map(|noise| ratio.max(1.0 / ratio) <= noise.ratio);
     Some(CostRatio { a_seconds, b_seconds, ratio, within_noise })
+}
+
+/// What a pipeline took from end to end, seed by seed and beside the leader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spending {
+    /// The pipeline.
+    pub name: String,
+    /// Wall seconds of the seed that took the least.
+    pub least: f64,
+    /// Wall seconds of the seed that took the most.
+    pub greatest: f64,
+    /// Seeds.
+    pub seeds: usize,
+    /// The pipeline beside the leader; `None` for the leader itself and where one was not timed.
+    pub beside_leader: Option<CostRatio>,
+}
+
+/// What every pipeline with a result took, at the greatest training size of the run, in the order of the file.
+pub fn spendings(run: &Run, rows: &[Row], leader: &str) -> Vec<Spending> {
+    let rows = sorted(run, rows);
+    let groups = groups(&rows);
+    let groups = headline(&groups);
+    let of = |group: &&Group<'_>| {
+        let seconds = || group.done.iter().map(|(_, measured)| measured.total.0).filter(|seconds| seconds.is_finite());
+        let beside = || cost_ratio(run, &groups, group.pipeline, leader);
+        Some(Spending {
+            name: group.pipeline.to_owned(),
+            least: seconds().reduce(f64::min)?,
+            greatest: seconds().reduce(f64::max)?,
+            seeds: seconds().count(),
+            beside_leader: (group.pipeline != leader).then(beside).flatten(),
+        })
+    };
+    groups.iter().filter_map(of).collect()
 }

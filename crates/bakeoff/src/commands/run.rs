@@ -9,6 +9,7 @@ use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
+use crate::watching::Watcher;
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
@@ -25,6 +26,7 @@ Examples:
   bakeoff run
   bakeoff run fashion-mnist --seeds 1
   bakeoff run ./my-photos
+  bakeoff run cifar-10 --watch 8000
   bakeoff run my-experiment.toml --pipeline hog-svm --pipeline mlp-2 --train-size 5000
 
 Results lie in runs/NAME. The same experiment continues there; a changed one gets runs/NAME-2.")]
@@ -63,6 +65,10 @@ pub(crate) struct RunArgs {
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
+    /// Serves the report as it grows on this port of this machine, for a browser on it; 0 takes any that is free. Open pages take a little of
+    /// the processor, so do not watch where times are to be trusted
+    #[arg(long, value_name = "PORT")]
+    watch: Option<u16>,
     /// Prints one JSON object as the last line of standard output, and everything else to standard error
     #[arg(long)]
     json: bool,
@@ -175,7 +181,12 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
-    let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
+    let mut watcher = args.watch.map(|port| Watcher::start(&folder, port)).transpose()?;
+    if let Some(watcher) = &watcher {
+        tell(&format!("Watch it at {}", watcher.address));
+    }
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let ended = work(&prepared, shard, &store, &args.models(&folder), &mut watcher)?;
     if ended == Ended::Complete
         && args.is_whole()
         && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
@@ -183,6 +194,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         tell(&format!("bakeoff: the report has no pictures: {error:#}"));
     }
     let answer = output::show(&folder, &store, args.json)?;
+    // Only now: the last page has the pictures too.
+    drop(watcher);
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
         Ended::Complete => answer,
@@ -202,13 +215,20 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
     Ok(Store::create_or_open(&path, &record)?)
 }
 
-/// Works through a share of a plan's cells.
-pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+/// Works through a share of a plan's cells, and tells of it.
+pub(crate) fn work(
+    prepared: &Prepared,
+    shard: Shard,
+    store: &Store,
+    models: &Models<'_>,
+    watcher: &mut Option<Watcher>,
+) -> anyhow::Result<Ended> {
     let Prepared { host, material, plan, .. } = prepared;
     let finished = store.digests()?;
     let record = store.run();
     let mut progress =
-        Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched());
+        Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched())
+            .watched_by(watcher.take());
     let bench = Bench {
         catalogues: CATALOGUES,
         material,
@@ -229,7 +249,7 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
         fit: dataset::fit(&plan.experiment.dataset),
     };
     let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
-    progress.finish();
+    *watcher = progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {
         tell("interrupted; the same command continues");
