@@ -144,7 +144,8 @@ impl Teller<'_> {
     fn by(&self, place: usize, image: usize) -> String {
         let pipeline = &self.answers.pipelines[place];
         let class = pipeline.class[image];
-        let score = self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {score:.2}"));
+        let score =
+            self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {}", signed(score)));
         format!("{}: {}{score}", pipeline.name, self.class(class))
     }
 
