@@ -170,7 +170,7 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
     html! {
         tr.noise[noise] {
             th scope="row" { (name(a)) }
-            td { (name(b)) }
+            td.second { (name(b)) }
             td.number { strong { (difference) } }
             td.number { (interval) }
             td.number { (seeds) }

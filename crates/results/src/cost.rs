@@ -21,11 +21,12 @@ pub struct CostRatio {
 }
 
 impl CostRatio {
-    /// As a clause: "takes 2.50 times as long (5.00 s and 2.00 s)".
+    /// As a clause: "takes 2.50 times as long (5.00 s and 2.00 s)", or "is 2.50 times as fast (2.00 s and 5.00 s)".
     pub fn in_words(self) -> String {
         let seconds = format!("{} and {}", duration(self.a_seconds), duration(self.b_seconds));
         match self.within_noise {
             Some(true) => format!("takes as long, within the machine's noise ({seconds})"),
+            _ if self.ratio < 1.0 => format!("is {} times as fast ({seconds})", significant(1.0 / self.ratio)),
             _ => format!("takes {} times as long ({seconds})", significant(self.ratio)),
         }
     }

@@ -111,4 +111,5 @@ fn times_within_the_noise_are_told() {
     assert_eq!(cost(&run).within_noise, Some(true));
     run.noise = Some(Noise { pairs: 40, ratio: 1.02 });
     assert_eq!(cost(&run).within_noise, Some(false));
+    assert_eq!(cost(&run).in_words(), "is 1.05 times as fast (2.00 s and 2.10 s)");
 }
