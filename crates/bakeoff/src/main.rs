@@ -11,6 +11,7 @@ mod experiments;
 mod feature_cache;
 mod host;
 mod interrupt;
+mod loopback;
 mod models;
 mod noise;
 mod opening;
@@ -24,6 +25,7 @@ mod terminal;
 mod threads;
 #[cfg(test)]
 mod trap;
+mod watching;
 mod workshop;
 
 use args::{Args, Command};
@@ -56,9 +58,11 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
+        Command::Init(args) => commands::init::init(args),
         Command::Slurm(args) => commands::slurm::slurm(args),
         Command::Gather(args) => commands::gather::gather(args),
         Command::SlurmTask(args) => commands::slurm_task::slurm_task(args),
+        Command::Watch(args) => commands::watch::watch(args),
         Command::Report(args) => commands::report::report(args),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),

@@ -1,7 +1,9 @@
 //! What is shown while cells are worked on: a bar on a terminal, plain lines elsewhere.
 
 use crate::terminal;
+use crate::watching::Watcher;
 use bakeoff_core::Epoch;
+use bakeoff_report::Live;
 use bakeoff_results::{Cell, Confusion, Outcome, Row};
 use bakeoff_runner::clock::Stopwatch;
 use bakeoff_runner::{Event, Observer, Stage};
@@ -17,6 +19,8 @@ pub(crate) struct Progress {
     n_classes: usize,
     /// What is worked on, in words.
     at: String,
+    /// Who tells pages in a browser.
+    watcher: Option<Watcher>,
 }
 
 /// Units of the bar a cell.
@@ -30,13 +34,42 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { tally: Tally::default(), bar, test_labels, n_classes, at: String::new() }
+        Self { tally: Tally::default(), bar, test_labels, n_classes, at: String::new(), watcher: None }
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
+    /// Tells pages in a browser, too.
+    pub(crate) fn watched_by(self, watcher: Option<Watcher>) -> Self {
+        Self { watcher, ..self }
+    }
+
+    /// Takes the bar away, and gives back who tells pages.
+    pub(crate) fn finish(&mut self) -> Option<Watcher> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        self.at.clear();
+        self.tell_pages("");
+        self.watcher.take()
+    }
+
+    /// A stage or a pass is no news that must not be missed; that a cell begins or ends is.
+    fn tell_pages(&mut self, what: &str) {
+        let live = self.watcher.is_some().then(|| self.live(what));
+        if let (Some(watcher), Some(live)) = (&mut self.watcher, live) {
+            watcher.tell(&live, !what.is_empty());
+        }
+    }
+
+    /// How far it is, for pages.
+    fn live(&self, what: &str) -> Live {
+        Live {
+            done: self.tally.done,
+            cells: self.tally.cells(),
+            position: self.tally.position(),
+            at: format!("{}{what}", self.at),
+            seconds_left: self.tally.seconds_left(),
+            ended: false,
+            rows: 0,
         }
     }
 
@@ -47,7 +80,8 @@ impl Progress {
         }
     }
 
-    fn draw(&self, what: &str) {
+    fn draw(&mut self, what: &str) {
+        self.tell_pages(what);
         let Some(bar) = &self.bar else { return };
         bar.set_position((self.tally.position() * UNITS) as u64);
         let left =
@@ -112,6 +146,8 @@ impl Observer for Progress {
                 let left = self.tally.seconds_left().filter(|_| self.bar.is_none() && self.tally.left() > 0);
                 let left = left.map_or(String::new(), |seconds| format!("; about {} left", clock(seconds)));
                 let (done, cells) = (self.tally.done, self.tally.cells());
+                self.at.clear();
+                self.tell_pages("");
                 self.line(&format!("[{done}/{cells}] {}: {}{left}", named(&row.cell), self.outcome(row)));
             }
         }

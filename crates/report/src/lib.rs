@@ -16,6 +16,7 @@ mod tables;
 mod text;
 
 pub use compared::{Compared, Difference};
+pub use html::{Live, PROGRESS, live_page};
 pub use pictures::{Gallery, Picture, Pictures, Stroke};
 pub use report::Report;
 

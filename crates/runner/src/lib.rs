@@ -8,6 +8,7 @@ pub mod catalogues;
 pub mod clock;
 pub mod error;
 pub mod experiment;
+pub mod forecast;
 pub mod machine;
 pub mod material;
 pub mod observer;
@@ -35,6 +36,7 @@ pub use error::RunnerError;
 pub use experiment::{
     DatasetChoice, Draw, Experiment, LONGEST_FILE, Limits, Overrides, Problem, Protocol, Timing, Tuning, Vocabulary,
 };
+pub use forecast::{Amount, Forecast, forecast};
 pub use machine::Machine;
 pub use material::Material;
 pub use observer::{Event, Observer, Stage};

@@ -9,6 +9,7 @@ use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
 use crate::terminal::{self, tell};
+use crate::watching::Watcher;
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
@@ -25,6 +26,7 @@ Examples:
   bakeoff run
   bakeoff run fashion-mnist --seeds 1
   bakeoff run ./my-photos
+  bakeoff run cifar-10 --watch 8000
   bakeoff run my-experiment.toml --pipeline hog-svm --pipeline mlp-2 --train-size 5000
 
 Results lie in runs/NAME. The same experiment continues there; a changed one gets runs/NAME-2.")]
@@ -63,6 +65,10 @@ pub(crate) struct RunArgs {
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
+    /// Serves the report as it grows on this port of this machine, for a browser on it; 0 takes any that is free. Open pages take a little of
+    /// the processor, so do not watch where times are to be trusted
+    #[arg(long, value_name = "PORT")]
+    watch: Option<u16>,
     /// Prints one JSON object as the last line of standard output, and everything else to standard error
     #[arg(long)]
     json: bool,
@@ -175,10 +181,15 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
+    let mut watcher = args.watch.map(|port| Watcher::start(&folder, port)).transpose()?;
+    if let Some(watcher) = &watcher {
+        tell(&format!("Watch it at {}", watcher.address));
+    }
     let models = args.models(&folder);
-    let mut ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &models)?;
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let mut ended = work(&prepared, shard, &store, &models, &mut watcher)?;
     if ended == Ended::Complete && args.is_whole() {
-        ended = time_again(&prepared, &store, &models)?;
+        ended = time_again(&prepared, &store, &models, &mut watcher)?;
     }
     if ended == Ended::Complete
         && args.is_whole()
@@ -187,6 +198,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         tell(&format!("bakeoff: the report has no pictures: {error:#}"));
     }
     let answer = output::show(&folder, &store, args.json)?;
+    // Only now: the last page has the pictures too.
+    drop(watcher);
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
         Ended::Complete => answer,
@@ -206,18 +219,24 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
     Ok(Store::create_or_open(&path, &record)?)
 }
 
-/// Works through a share of a plan's cells.
-pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+/// Works through a share of a plan's cells, and tells of it.
+pub(crate) fn work(
+    prepared: &Prepared,
+    shard: Shard,
+    store: &Store,
+    models: &Models<'_>,
+    watcher: &mut Option<Watcher>,
+) -> anyhow::Result<Ended> {
     let plan = &prepared.plan;
     let finished = store.digests()?;
     let record = store.run();
-    let mut progress = progress(&record);
+    let mut progress = progress(&record).watched_by(watcher.take());
     let bench = bench(prepared, models);
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
     let mut workshop = workshop(prepared, &record, models);
     let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
-    progress.finish();
+    *watcher = progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {
         tell("interrupted; the same command continues");
@@ -226,15 +245,19 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
 }
 
 /// Times the pipelines of a complete run again, in rounds.
-fn time_again(prepared: &Prepared, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+fn time_again(
+    prepared: &Prepared,
+    store: &Store,
+    models: &Models<'_>,
+    watcher: &mut Option<Watcher>,
+) -> anyhow::Result<Ended> {
     let record = store.run();
-    let mut progress = progress(&record);
+    let mut progress = progress(&record).watched_by(watcher.take());
     let (bench, rows) = (bench(prepared, models), store.rows()?);
     let mut keep = |repeat: &Repeat| Ok(store.commit_repeat(repeat).map(|_| ())?);
     let mut workshop = workshop(prepared, &record, models);
-    let ended =
-        bakeoff_runner::repeat(&prepared.plan, &rows, &bench, &mut workshop, &mut progress, &mut keep);
-    progress.finish();
+    let ended = bakeoff_runner::repeat(&prepared.plan, &rows, &bench, &mut workshop, &mut progress, &mut keep);
+    *watcher = progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {
         tell("interrupted while pipelines were timed again; the same command continues");

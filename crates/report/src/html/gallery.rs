@@ -41,7 +41,7 @@ fn one(picture: &Picture) -> Markup {
                     }
                 }
             }
-            @if !picture.caption.is_empty() { figcaption { (name(&picture.caption)) } }
+            @if !picture.caption.is_empty() { figcaption { @for line in picture.caption.lines() { span { (name(line)) } } } }
         }
     }
 }
