@@ -155,8 +155,7 @@ fn unsupervised(kernels: &mut Vec<Kernel>) {
     const ROOM: &str = "unsupervised";
     for (n, k) in [(20_000, 256), (10_000, 1600)] {
         let (x, _) = rows(n, 108, 40, Seed(5));
-        let settings =
-            KMeans { k: some(k), iterations: 5, tolerance: NonNegative::literal(0.0), ..KMeans::default() };
+        let settings = KMeans { k: some(k), iterations: 5, tolerance: NonNegative::literal(0.0), ..KMeans::default() };
         let start = x.select(Axis(0), &(0..k).map(|i| i * (n / k)).collect::<Vec<_>>());
         let work = Work::ProductsOfBytes(2.0 * (n * k * 108 * 5) as f64);
         kernels.push(Kernel::new(ROOM, format!("k-means, 5 rounds, {n}×108, k = {k}"), work, move || {
@@ -305,6 +304,7 @@ fn table(words: &[String], turns: usize) {
         assert!(reached.is_finite() && reached > 0.0, "{} was measured", kernel.name);
         println!("| {} | {} | {:.2} | {} |", kernel.room, kernel.name, 1e3 * time, kernel.work.told(reached));
     }
-    let [peak, bandwidth, clock] = machine.each_mut().map(|values| if values.is_empty() { 0.0 } else { median(values) });
+    let [peak, bandwidth, clock] =
+        machine.each_mut().map(|values| if values.is_empty() { 0.0 } else { median(values) });
     println!("\nOne thread of this machine, medians: {peak:.0} GFLOP/s, {bandwidth:.1} GB/s (triad), {clock:.2} GHz.");
 }
