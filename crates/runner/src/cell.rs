@@ -8,6 +8,7 @@ use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
 use crate::plan::PlannedCell;
 use crate::run::Bench;
+use crate::states::Keeping;
 use crate::stored::StoredPipeline;
 use crate::tuning::{Tuned, tune};
 use bakeoff_core::Seed;
@@ -63,7 +64,8 @@ fn walk(
     let pipeline = &experiment.pipelines[planned.pipeline];
     let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch, bench.machine)?;
 
-    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
+    let keeping = bench.states.map(|states| Keeping { states, cell: &planned.cell.digest, machine: bench.machine });
+    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, keeping, &mut watch, &mut spent)?;
 
     watch.tell(Event::Stage(Stage::Test));
     let test = bench.material.test().open_for(&fitted);

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod shard;
+pub mod states;
 pub mod stored;
 pub mod suggest;
 
@@ -41,4 +42,5 @@ pub use plan::{Plan, PlannedCell};
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
 pub use settings::Resources;
 pub use shard::Shard;
+pub use states::States;
 pub use stored::{RestoredPipeline, StoredPipeline};

@@ -8,12 +8,15 @@ use crate::host::ThisHost;
 use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
+use crate::states::StateFolder;
 use crate::terminal::{self, tell};
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
 use bakeoff_results::{Row, Store};
-use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
+use bakeoff_runner::{
+    Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, States, StoredPipeline,
+};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,12 +63,21 @@ pub(crate) struct RunArgs {
     /// Megabytes that features kept from earlier cells and runs may take on disk; 0 keeps none
     #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     cache_limit: u32,
+    /// Seconds of training after which a network leaves its state, from which an interrupted run goes on; 0 leaves none
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    checkpoint: f64,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
     /// Prints one JSON object as the last line of standard output, and everything else to standard error
     #[arg(long)]
     json: bool,
+}
+
+/// Seconds, 0 or more.
+fn seconds(text: &str) -> Result<f64, String> {
+    let sound = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+    sound.ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
 impl RunArgs {
@@ -137,6 +149,11 @@ impl RunArgs {
         Models { folder, most_bytes: self.model_limit as usize * 1_000_000 }
     }
 
+    /// The states of trainings of a run in this folder.
+    pub(crate) fn states(&self, folder: &Path) -> Option<StateFolder> {
+        StateFolder::new(folder, self.checkpoint)
+    }
+
     /// What it takes to type the same run again, without what only concerns how its results are told.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![self.experiment.clone()];
@@ -148,6 +165,7 @@ impl RunArgs {
         add("train-size", self.train_size.map(|n| n.to_string()));
         add("model-limit", Some(self.model_limit.to_string()));
         add("cache-limit", Some(self.cache_limit.to_string()));
+        add("checkpoint", Some(self.checkpoint.to_string()));
         arguments
     }
 
@@ -175,7 +193,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
-    let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
+    let (shard, states) = (args.shard.unwrap_or(Shard::WHOLE), args.states(&folder));
+    let ended = work(&prepared, shard, &store, &args.models(&folder), states.as_ref())?;
     if ended == Ended::Complete
         && args.is_whole()
         && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
@@ -203,7 +222,13 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
 }
 
 /// Works through a share of a plan's cells.
-pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
+pub(crate) fn work(
+    prepared: &Prepared,
+    shard: Shard,
+    store: &Store,
+    models: &Models<'_>,
+    states: Option<&StateFolder>,
+) -> anyhow::Result<Ended> {
     let Prepared { host, material, plan, .. } = prepared;
     let finished = store.digests()?;
     let record = store.run();
@@ -214,6 +239,7 @@ pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Mo
         material,
         machine: host,
         cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
+        states: states.map(|states| states as &dyn States),
         most_model_bytes: models.most_bytes,
         stop: interrupt::flag(),
     };
