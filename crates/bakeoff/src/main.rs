@@ -21,6 +21,7 @@ mod progress;
 mod rendering;
 mod run_folder;
 mod slurm;
+mod states;
 mod terminal;
 mod threads;
 #[cfg(test)]

@@ -58,15 +58,15 @@ pub struct Mlp {
     pub weight_decay: NonNegative,
     /// How weights start.
     pub initialisation: Initialisation,
-    /// How steps are made: `sgd` (with `momentum`), `nesterov`, or `adam` (also called `adamw`).
+    /// How steps are made: `sgd` (with `momentum`), `nesterov`, `adam` (also called `adamw`), or `lion`.
     pub optimiser: Rule,
     /// The greatest learning rate.
     pub learning_rate: Positive,
-    /// ρ of v ← ρ v + dW; W ← W − lr · v. Not of Adam.
+    /// ρ of v ← ρ v + dW; W ← W − lr · v. Not of Adam and Lion.
     pub momentum: Fraction,
-    /// β₁ of Adam.
+    /// β₁ of Adam and Lion.
     pub beta1: Fraction,
-    /// β₂ of Adam.
+    /// β₂ of Adam and Lion; 0.99 is usual for Lion.
     pub beta2: Fraction,
     /// The learning rate over time.
     pub schedule: Schedule,

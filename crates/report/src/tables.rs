@@ -2,7 +2,7 @@
 
 use crate::report::{MOST_FILES, Report, confused_pairs};
 use bakeoff_results::words::{
-    bytes, duration, p_value, percent, percent_interval, points, points_interval, significant,
+    bytes, duration, level, p_value, percent, percent_interval, points, points_interval, significant,
 };
 use bakeoff_results::{
     Audit, ClassAccuracy, Comparison, Detail, Duplicates, IntervalKind, PipelineSummary, Run, SizePoint, Verdict,

@@ -9,6 +9,7 @@ use crate::observer::{Event, Observer, Stage};
 use crate::plan::PlannedCell;
 use crate::run::Bench;
 use crate::settings::Settings;
+use crate::states::Keeping;
 use crate::stored::StoredPipeline;
 use crate::tuning::{Tuned, tune};
 use bakeoff_core::{ImagesView, Seed};
@@ -36,7 +37,7 @@ pub(crate) fn again(
 ) -> Option<(Outcome, Option<StoredPipeline>)> {
     let nothing_tuned =
         Tuned { settings: settings.clone(), trials: Vec::new(), seconds: Seconds(0.0), note: None, saved: Saved::default() };
-    let bench = Bench { cache: None, ..*bench };
+    let bench = Bench { cache: None, states: None, ..*bench };
     let unstored = PlannedCell { is_stored: false, ..planned.clone() };
     caught(|| walk_with(&unstored, &bench, observer, |_, _, _| Ok(nothing_tuned)))
 }
@@ -97,7 +98,8 @@ fn walk_with(
     let training = bench.material.training(planned.cell.train_size, seed.derive("subset"));
     let tuned = select(makers, &training, &mut watch)?;
 
-    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
+    let keeping = bench.states.map(|states| Keeping { states, cell: &planned.cell.digest, machine: bench.machine });
+    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, keeping, &mut watch, &mut spent)?;
 
     watch.tell(Event::Stage(Stage::Test));
     let test = bench.material.test().open_for(&fitted);

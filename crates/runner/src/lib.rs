@@ -17,6 +17,7 @@ pub mod repeat;
 pub mod run;
 pub mod settings;
 pub mod shard;
+pub mod states;
 pub mod stored;
 pub mod suggest;
 
@@ -45,4 +46,5 @@ pub use repeat::repeat;
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};
 pub use settings::Resources;
 pub use shard::Shard;
+pub use states::States;
 pub use stored::{RestoredPipeline, StoredPipeline};

@@ -9,7 +9,7 @@ use crate::cache::Saved;
 use crate::canonical;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
-use crate::fit::{Allowance, Makers, Stopped, Watch, branch_seed, classes, fused, learn};
+use crate::fit::{Allowance, Makers, Stopped, Watch, branch_seed, classes, classifier_seed, fused, learn};
 use crate::machine::Machine;
 use crate::material::{Training, Validation};
 use crate::observer::{Event, Stage};
@@ -172,7 +172,8 @@ impl<'a> Trials<'a> {
             let (training, seed) = (self.training, branch_seed(self.seed, i));
             let scores = self.with_rows(i, branch, |made| {
                 let rows = made.fitting.rows(training);
-                let (fitted, _) = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?;
+                let seed = classifier_seed(seed);
+                let fitted = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?.fitted;
                 Ok(fitted.model.scores(made.validation.view()))
             })?;
             sum = Some(fused(sum, scores));

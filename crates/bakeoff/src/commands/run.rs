@@ -8,13 +8,16 @@ use crate::host::ThisHost;
 use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
+use crate::states::StateFolder;
 use crate::terminal::{self, tell};
 use crate::watching::Watcher;
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
 use bakeoff_results::{Repeat, Row, Run, Store};
-use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
+use bakeoff_runner::{
+    Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, States, StoredPipeline,
+};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,6 +65,9 @@ pub(crate) struct RunArgs {
     /// Megabytes that features kept from earlier cells and runs may take on disk; 0 keeps none
     #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     cache_limit: u32,
+    /// Seconds of training after which a network leaves its state, from which an interrupted run goes on; 0 leaves none
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    checkpoint: f64,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
@@ -72,6 +78,12 @@ pub(crate) struct RunArgs {
     /// Prints one JSON object as the last line of standard output, and everything else to standard error
     #[arg(long)]
     json: bool,
+}
+
+/// Seconds, 0 or more.
+fn seconds(text: &str) -> Result<f64, String> {
+    let sound = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+    sound.ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
 impl RunArgs {
@@ -143,6 +155,11 @@ impl RunArgs {
         Models { folder, most_bytes: self.model_limit as usize * 1_000_000 }
     }
 
+    /// The states of trainings of a run in this folder.
+    pub(crate) fn states(&self, folder: &Path) -> Option<StateFolder> {
+        StateFolder::new(folder, self.checkpoint)
+    }
+
     /// What it takes to type the same run again, without what only concerns how its results are told.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![self.experiment.clone()];
@@ -154,6 +171,7 @@ impl RunArgs {
         add("train-size", self.train_size.map(|n| n.to_string()));
         add("model-limit", Some(self.model_limit.to_string()));
         add("cache-limit", Some(self.cache_limit.to_string()));
+        add("checkpoint", Some(self.checkpoint.to_string()));
         arguments
     }
 
@@ -185,9 +203,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if let Some(watcher) = &watcher {
         tell(&format!("Watch it at {}", watcher.address));
     }
-    let models = args.models(&folder);
+    let (models, states) = (args.models(&folder), args.states(&folder));
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    let mut ended = work(&prepared, shard, &store, &models, &mut watcher)?;
+    let mut ended = work(&prepared, shard, &store, &models, states.as_ref(), &mut watcher)?;
     if ended == Ended::Complete && args.is_whole() {
         ended = time_again(&prepared, &store, &models, &mut watcher)?;
     }
@@ -225,13 +243,14 @@ pub(crate) fn work(
     shard: Shard,
     store: &Store,
     models: &Models<'_>,
+    states: Option<&StateFolder>,
     watcher: &mut Option<Watcher>,
 ) -> anyhow::Result<Ended> {
     let plan = &prepared.plan;
     let finished = store.digests()?;
     let record = store.run();
     let mut progress = progress(&record).watched_by(watcher.take());
-    let bench = bench(prepared, models);
+    let bench = Bench { states: states.map(|states| states as &dyn States), ..bench(prepared, models) };
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
     let mut workshop = workshop(prepared, &record, models);
@@ -275,6 +294,7 @@ fn bench<'a>(prepared: &'a Prepared, models: &Models<'_>) -> Bench<'a> {
         material: &prepared.material,
         machine: &prepared.host,
         cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
+        states: None,
         most_model_bytes: models.most_bytes,
         stop: interrupt::flag(),
     }

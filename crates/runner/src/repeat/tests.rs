@@ -26,6 +26,7 @@ fn after<T>(experiment: Experiment, with: impl FnOnce(&Plan, Vec<Row>, &Bench<'_
         material: &material,
         machine: &NoMachine,
         cache: None,
+        states: None,
         most_model_bytes: 0,
         stop: &stop,
     };
