@@ -34,6 +34,9 @@ pub enum LabError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// The built-in experiment that a demonstration computes with is not what it should be.
+    #[error("a built-in experiment could not be read")]
+    Experiment(#[from] toml::de::Error),
     /// What a demonstration needs is not there; a bug, told and not hidden.
     #[error("{what}")]
     Missing {

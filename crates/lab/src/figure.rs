@@ -89,7 +89,8 @@ impl Series {
             }
             drawing.line(&self.points);
             let ends = [self.points.first(), self.points.last()];
-            let marked: Vec<_> = if self.is_marked { self.points.iter().collect() } else { ends.into_iter().flatten().collect() };
+            let marked: Vec<_> =
+                if self.is_marked { self.points.iter().collect() } else { ends.into_iter().flatten().collect() };
             marked.into_iter().for_each(|&at| drawing.mark(mark, at, 3.6));
         });
     }
@@ -124,7 +125,12 @@ impl Frame {
     }
 
     /// A square picture of this piece of the plane, with titles of its axes.
-    pub(crate) fn plane(self, label: &str, (x_title, y_title): (&str, &str), body: impl FnOnce(&mut Drawing<'_>)) -> Markup {
+    pub(crate) fn plane(
+        self,
+        label: &str,
+        (x_title, y_title): (&str, &str),
+        body: impl FnOnce(&mut Drawing<'_>),
+    ) -> Markup {
         const LEFT: f64 = 52.0;
         let plot = Plot {
             width: Width::Narrow,
@@ -152,6 +158,29 @@ pub(crate) fn points(drawing: &mut Drawing<'_>, at: &[(f64, f64)], classes: &[us
             own.for_each(|(&at, _)| drawing.mark(Mark(class), at, radius));
         });
     }
+}
+
+/// Numbers as bars side by side, in a small picture.
+pub(crate) fn bars(values: &[f64], label: &str, x_title: &str) -> Markup {
+    let most = values.iter().copied().fold(0.0, f64::max).max(1e-12);
+    let plot = Plot {
+        width: Width::Narrow,
+        height: 200.0,
+        left: 48.0,
+        x: Axis::from_to(-0.5, values.len() as f64 - 0.5),
+        y: Axis::from_to(0.0, 1.05 * most),
+        x_title,
+        y_title: "",
+        x_written: &plain,
+        y_written: &plain,
+        label,
+    };
+    plot.draw(|drawing| {
+        drawing.group("bars s0", "", |drawing| {
+            let tall = values.iter().enumerate().filter(|(_, v)| **v > 0.0);
+            tall.for_each(|(i, v)| drawing.block((i as f64 - 0.42, 0.0), (i as f64 + 0.42, *v)));
+        });
+    })
 }
 
 /// A table whose first column names its rows; other columns are numbers.
@@ -199,7 +228,11 @@ pub(crate) fn plain(value: f64) -> String {
 
 /// A tick of a logarithmic axis: 10 to a power where it is very small or large.
 pub(crate) fn power(value: f64) -> String {
-    if value > 0.0 && !(0.001..100_000.0).contains(&value) { format!("{value:.0e}").replace('-', "−") } else { plain(value) }
+    if value > 0.0 && !(0.001..100_000.0).contains(&value) {
+        format!("{value:.0e}").replace('-', "−")
+    } else {
+        plain(value)
+    }
 }
 
 /// The middle of numbers, 0 of none.

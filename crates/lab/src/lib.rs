@@ -5,11 +5,25 @@
 
 mod curve;
 mod error;
+mod field;
 mod figure;
+mod learn;
 mod page;
+mod points;
 mod site;
 
+mod activations;
+mod capacity;
+mod convexity;
+mod feature_transform;
 mod gradients;
+mod image_features;
+mod imagenet_2011;
+mod space_warp;
+mod templates;
+mod twenty_lines;
+mod universal_approximation;
+mod words;
 
 use bakeoff_core::{Seed, Splits};
 
@@ -19,7 +33,20 @@ pub use page::{Claim, Page, Part};
 pub use site::{index, rendered};
 
 /// Every demonstration, in the order of the lecture.
-pub const CATALOGUE: &[Demonstration] = &[gradients::DEMONSTRATION];
+pub const CATALOGUE: &[Demonstration] = &[
+    feature_transform::DEMONSTRATION,
+    image_features::DEMONSTRATION,
+    words::DEMONSTRATION,
+    imagenet_2011::DEMONSTRATION,
+    templates::DEMONSTRATION,
+    activations::DEMONSTRATION,
+    twenty_lines::DEMONSTRATION,
+    space_warp::DEMONSTRATION,
+    capacity::DEMONSTRATION,
+    universal_approximation::DEMONSTRATION,
+    convexity::DEMONSTRATION,
+    gradients::DEMONSTRATION,
+];
 
 /// The demonstration of this name.
 pub fn named(name: &str) -> Option<&'static Demonstration> {
@@ -89,7 +116,9 @@ mod tests {
     #[test]
     fn names_are_file_stems_and_unlike_each_other() {
         let mut names: Vec<&str> = CATALOGUE.iter().map(|d| d.name).collect();
-        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
+        assert!(
+            names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+        );
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CATALOGUE.len());

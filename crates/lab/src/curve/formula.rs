@@ -16,8 +16,11 @@ pub(super) enum Formula {
     Call(&'static str, Box<Self>),
 }
 
+/// A function with its name.
+type Named = (&'static str, fn(f64) -> f64);
+
 /// Functions by name.
-const FUNCTIONS: &[(&str, fn(f64) -> f64)] = &[
+const FUNCTIONS: &[Named] = &[
     ("sin", f64::sin),
     ("cos", f64::cos),
     ("tan", f64::tan),
@@ -50,7 +53,9 @@ impl Formula {
             Self::X => x,
             Self::Number(value) => *value,
             Self::Negative(of) => -of.at(x),
-            Self::Call(name, of) => FUNCTIONS.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, f)| f(of.at(x))),
+            Self::Call(name, of) => {
+                FUNCTIONS.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, f)| f(of.at(x)))
+            }
             Self::Binary(sign, sides) => {
                 let (a, b) = (sides[0].at(x), sides[1].at(x));
                 match sign {
@@ -158,13 +163,13 @@ impl Reader<'_> {
         match word.as_str() {
             "x" => Ok(Formula::X),
             "pi" => Ok(Formula::Number(PI)),
-            _ => match FUNCTIONS.iter().find(|(known, _)| *known == word) {
-                Some((name, _)) => Ok(Formula::Call(name, Box::new(self.bracketed()?))),
-                None => {
+            _ => {
+                let Some((name, _)) = FUNCTIONS.iter().find(|(known, _)| *known == word) else {
                     let names: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
-                    Err(format!("{word:?} is neither x nor pi nor one of {}", names.join(", ")))
-                }
-            },
+                    return Err(format!("{word:?} is neither x nor pi nor one of {}", names.join(", ")));
+                };
+                Ok(Formula::Call(name, Box::new(self.bracketed()?)))
+            }
         }
     }
 }
