@@ -174,7 +174,8 @@ fn numbers_a_patch(local: &Local) -> Result<usize, LabError> {
 }
 
 fn system(branch: &Branch, images: &Images, seed: Seed) -> Result<System, LabError> {
-    let Branch { name, fisher, codes, .. } = branch;
+    let Branch { fisher, codes, .. } = branch;
+    let name = branch.name;
     let numbers = numbers_a_patch(&fisher.local)?;
     let described = LocalDescriptors { local: fisher.local.clone() }.fit(images.view(), Seed(0))?.dim();
     // Few descriptors and rounds: what is counted does not depend on how well the mixture fits.

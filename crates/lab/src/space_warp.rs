@@ -128,7 +128,7 @@ fn try_random_layers(measured: &mut Measured, points: &Points, seed: Seed) -> Re
         let mut rng = seed.nth(i).rng();
         let mut draw = || normal(&mut rng) as f32;
         let layer = Affine { w: Array2::from_shape_simple_fn((2, 2), &mut draw), b: (0..2).map(|_| draw()).collect() };
-        let mut share = |activation| separability(&hidden(&layer, activation, points.x.view()), points, seed);
+        let share = |activation| separability(&hidden(&layer, activation, points.x.view()), points, seed);
         let linear = share(Activation::Identity)?.0;
         measured.random_linear_best = measured.random_linear_best.max(linear);
         measured.random_linear_separable += usize::from(linear == 1.0);
