@@ -14,7 +14,7 @@ use bakeoff_linear::Softmax;
 use bakeoff_mlp::{Affine, Mlp};
 use bakeoff_report::{Gallery, Picture, pictures};
 use maud::{Markup, html};
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 use serde::Serialize;
 use serde_json::json;
 use std::ops::Range;
@@ -196,14 +196,14 @@ impl Units {
             first: maps.into_iter().next().ok_or(LabError::Missing { what: "a first layer" })?,
         })
     }
+}
 
-    /// Units in the order of what they say for the one mode more than for the other.
-    fn specialists(&self, of: &Array1<f64>, against: &Array1<f64>) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..UNITS).collect();
-        order.sort_by(|a, b| (of[*b] - against[*b]).total_cmp(&(of[*a] - against[*a])));
-        order.truncate(SHOWN);
-        order
-    }
+/// Units in the order of what they say for the one mode more than for the other.
+fn specialists(of: &Array1<f64>, against: &Array1<f64>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..UNITS).collect();
+    order.sort_by(|a, b| (of[*b] - against[*b]).total_cmp(&(of[*a] - against[*a])));
+    order.truncate(SHOWN);
+    order
 }
 
 /// The share of what speaks for a mode that units say which say less than half as much for the other.
@@ -334,9 +334,9 @@ fn recombined(m: &Measured, units: &Units, splits: &Splits) -> Markup {
             panel("Heads on the right", &pictures(&examples[1]), ""),
         ]))
         h3 { "Units that speak for a left head" }
-        (pictures(&bank(units.specialists(&units.left, &units.right))))
+        (pictures(&bank(specialists(&units.left, &units.right))))
         h3 { "Units that speak for a right head" }
-        (pictures(&bank(units.specialists(&units.right, &units.left))))
+        (pictures(&bank(specialists(&units.right, &units.left))))
         p.note {
             "Under each template: what the unit says for one-headed against two-headed, W₂ times its mean output, on images with the head on the left and on the right. "
             (m.hidden_units) " units in all, " (m.training_images) " training and " (m.test_images) " test images."

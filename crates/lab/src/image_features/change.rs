@@ -5,6 +5,9 @@ use bakeoff_core::{Images, Seed};
 use image::{ImageBuffer, Rgb, imageops};
 use rayon::prelude::*;
 
+/// From one image (height · width · 3 bytes), its size, the strength and a seed of its own to a new image.
+type Apply = fn(&[u8], (usize, usize), f64, Seed) -> Vec<u8>;
+
 /// A kind of change.
 pub(super) struct Change {
     pub(super) name: &'static str,
@@ -12,17 +15,16 @@ pub(super) struct Change {
     pub(super) unit: &'static str,
     /// From none upwards.
     pub(super) strengths: &'static [f64],
-    /// One image (height · width · 3 bytes), its size, the strength and a seed of its own, to a new image.
-    change: fn(&[u8], (usize, usize), f64, Seed) -> Vec<u8>,
+    apply: Apply,
 }
 
 /// Every change.
 pub(super) const ALL: &[Change] = &[
-    Change { name: "shift", unit: "pixels to the right", strengths: &[0.0, 1.0, 2.0, 4.0, 6.0, 8.0], change: shifted },
-    Change { name: "rotation", unit: "degrees", strengths: &[0.0, 10.0, 20.0, 30.0, 45.0, 90.0], change: turned },
-    Change { name: "brightness", unit: "levels more", strengths: &[0.0, 20.0, 40.0, 60.0, 80.0], change: lit },
-    Change { name: "noise", unit: "deviation in levels", strengths: &[0.0, 8.0, 16.0, 32.0, 64.0], change: noisy },
-    Change { name: "blur", unit: "σ in pixels", strengths: &[0.0, 0.5, 1.0, 1.5, 2.0, 3.0], change: blurred },
+    Change { name: "shift", unit: "pixels to the right", strengths: &[0.0, 1.0, 2.0, 4.0, 6.0, 8.0], apply: shifted },
+    Change { name: "rotation", unit: "degrees", strengths: &[0.0, 10.0, 20.0, 30.0, 45.0, 90.0], apply: turned },
+    Change { name: "brightness", unit: "levels more", strengths: &[0.0, 20.0, 40.0, 60.0, 80.0], apply: lit },
+    Change { name: "noise", unit: "deviation in levels", strengths: &[0.0, 8.0, 16.0, 32.0, 64.0], apply: noisy },
+    Change { name: "blur", unit: "σ in pixels", strengths: &[0.0, 0.5, 1.0, 1.5, 2.0, 3.0], apply: blurred },
 ];
 
 impl Change {
@@ -33,7 +35,7 @@ impl Change {
         let mut pixels = images.view().pixels().to_owned();
         let all = pixels.as_slice_mut().expect("a fresh array is contiguous");
         all.par_chunks_exact_mut(height * width * 3).enumerate().for_each(|(i, image)| {
-            let changed = (self.change)(image, (height, width), strength, seed.nth(i));
+            let changed = (self.apply)(image, (height, width), strength, seed.nth(i));
             image.copy_from_slice(&changed);
         });
         Images::new(pixels).expect("as many pixels as before")
