@@ -23,7 +23,9 @@ use aligned::aligned;
 use bakeoff_results::{Comparison, Run, Verdict};
 use maud::{Markup, html};
 
+pub use gallery::pictures;
 pub use live::{Live, PROGRESS, live_page};
+pub use page::document;
 pub(crate) use page::{Block, page};
 
 pub(crate) const FORMAT: Format =

@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod export;
 pub(crate) mod gather;
 pub(crate) mod init;
+pub(crate) mod lab;
 pub(crate) mod list;
 pub(crate) mod predict;
 pub(crate) mod report;

@@ -52,6 +52,25 @@ pub(crate) fn page(title: &str, top: &Markup, sections: &[Block], version: &str)
 /// The same, with what a page that is served has besides.
 pub(crate) fn framed(frame: &Frame<'_>, top: &Markup, sections: &[Block], extra: Option<&Extra>) -> String {
     let Frame { title, version } = frame;
+    let body = html! {
+        a.skip href="#main" { "To the results" }
+        header {
+            (top)
+            nav aria-label="Sections" { @for section in sections { a href={ "#" (section.id) } { (section.title) } } }
+        }
+        main id="main" { @for section in sections { (shown(section)) } }
+        footer { "Made by bakeoff " (name(version)) " from stored results." }
+    };
+    document_with(title, "", &body, extra)
+}
+
+/// A page of the house with this title and body: the style of reports and more, their script, and a policy that lets nothing
+/// in from elsewhere. `more_style` is CSS and goes in as it is.
+pub fn document(title: &str, more_style: &str, body: &Markup) -> String {
+    document_with(title, more_style, body, None)
+}
+
+fn document_with(title: &str, more_style: &str, body: &Markup, extra: Option<&Extra>) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -61,17 +80,11 @@ pub(crate) fn framed(frame: &Frame<'_>, top: &Markup, sections: &[Block], extra:
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (visible(title)) " – bakeoff" }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(more_style)) }
                 @if let Some(extra) = extra { (extra.head) }
             }
             body {
-                a.skip href="#main" { "To the results" }
-                header {
-                    (top)
-                    nav aria-label="Sections" { @for section in sections { a href={ "#" (section.id) } { (section.title) } } }
-                }
-                main id="main" { @for section in sections { (shown(section)) } }
-                footer { "Made by bakeoff " (name(version)) " from stored results." }
+                (body)
                 script { (PreEscaped(SCRIPT)) }
                 @if let Some(extra) = extra { script { (PreEscaped(extra.script)) } }
             }
