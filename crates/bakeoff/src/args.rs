@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
+use crate::commands::{compare, data, docs, export, gather, lab, list, predict, report, run, slurm, slurm_task};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -44,8 +44,10 @@ pub(crate) enum Command {
     Predict(predict::PredictArgs),
     /// Takes results away (CSV, JSON lines, Parquet, an MLflow server), or a stored model (ONNX)
     Export(export::ExportArgs),
-    /// Lists datasets, features, classifiers and experiments
+    /// Lists datasets, features, classifiers, experiments and pages of the lab
     List(list::ListArgs),
+    /// Makes the lecture's demonstrations: what it says, run, drawn and measured
+    Lab(lab::LabArgs),
     /// Gets a dataset, checks it, describes it or draws a contact sheet of it
     Data(data::DataArgs),
     /// Writes the generated tables of this repository's documents again

@@ -63,6 +63,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),
         Command::Export(args) => commands::export::export(args),
+        Command::Lab(args) => commands::lab::lab(args),
         Command::List(args) => commands::list::list(args),
         Command::Data(args) => commands::data::data(args),
         Command::Docs(args) => commands::docs::docs(args),

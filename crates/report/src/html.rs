@@ -22,6 +22,8 @@ use aligned::aligned;
 use bakeoff_results::{Comparison, Run, Verdict};
 use maud::{Markup, html};
 
+pub use gallery::pictures;
+pub use page::document;
 pub(crate) use page::{Block, page};
 
 pub(crate) const FORMAT: Format =

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod docs;
 pub(crate) mod export;
 pub(crate) mod gather;
+pub(crate) mod lab;
 pub(crate) mod list;
 pub(crate) mod predict;
 pub(crate) mod report;

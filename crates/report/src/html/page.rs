@@ -28,6 +28,21 @@ fn policy() -> String {
 
 /// A page with this title, what stands above its sections, and them.
 pub(crate) fn page(title: &str, top: &Markup, sections: &[Block], version: &str) -> String {
+    let body = html! {
+        a.skip href="#main" { "To the results" }
+        header {
+            (top)
+            nav aria-label="Sections" { @for section in sections { a href={ "#" (section.id) } { (section.title) } } }
+        }
+        main id="main" { @for section in sections { (shown(section)) } }
+        footer { "Made by bakeoff " (name(version)) " from stored results." }
+    };
+    document(title, "", &body)
+}
+
+/// A page of the house with this title and body: the style of reports and more, their script, and a policy that lets nothing
+/// in from elsewhere. `more_style` is CSS and goes in as it is.
+pub fn document(title: &str, more_style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -37,16 +52,10 @@ pub(crate) fn page(title: &str, top: &Markup, sections: &[Block], version: &str)
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (visible(title)) " – bakeoff" }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(more_style)) }
             }
             body {
-                a.skip href="#main" { "To the results" }
-                header {
-                    (top)
-                    nav aria-label="Sections" { @for section in sections { a href={ "#" (section.id) } { (section.title) } } }
-                }
-                main id="main" { @for section in sections { (shown(section)) } }
-                footer { "Made by bakeoff " (name(version)) " from stored results." }
+                (body)
                 script { (PreEscaped(SCRIPT)) }
             }
         }
