@@ -11,6 +11,7 @@ mod experiments;
 mod feature_cache;
 mod host;
 mod interrupt;
+mod loopback;
 mod models;
 mod noise;
 mod opening;
