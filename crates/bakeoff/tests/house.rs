@@ -25,19 +25,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("interchange", &["core"]),
     (
         "lab",
-        &[
-            "core",
-            "numeric",
-            "unsupervised",
-            "datasets",
-            "features",
-            "linear",
-            "neighbors",
-            "mlp",
-            "report",
-            "gallery",
-        ],
+        &["core", "numeric", "unsupervised", "datasets", "features", "linear", "neighbors", "mlp", "report", "gallery"],
     ),
+    ("playground", &["core", "numeric", "linear", "neighbors", "mlp"]),
     ("bakeoff", &["*"]),
     ("benches", &["core", "numeric", "datasets", "unsupervised", "features", "linear", "neighbors", "mlp"]),
 ];

@@ -59,7 +59,9 @@ impl Curve {
         let curve = Self { text: text.to_owned(), kind: kind.map_err(|reason| refused(with_help(&reason)))? };
         let mut places = (0..CHECKED).map(|i| i as f64 / (CHECKED - 1) as f64);
         match places.find(|x| !(curve.at(*x).abs() <= 1000.0)) {
-            Some(x) => Err(refused(format!("its value at {x} is {}, expected a number from -1000 to 1000", curve.at(x)))),
+            Some(x) => {
+                Err(refused(format!("its value at {x} is {}, expected a number from -1000 to 1000", curve.at(x))))
+            }
             None => Ok(curve),
         }
     }

@@ -89,7 +89,8 @@ impl Series {
             }
             drawing.line(&self.points);
             let ends = [self.points.first(), self.points.last()];
-            let marked: Vec<_> = if self.is_marked { self.points.iter().collect() } else { ends.into_iter().flatten().collect() };
+            let marked: Vec<_> =
+                if self.is_marked { self.points.iter().collect() } else { ends.into_iter().flatten().collect() };
             marked.into_iter().for_each(|&at| drawing.mark(mark, at, 3.6));
         });
     }
@@ -124,7 +125,12 @@ impl Frame {
     }
 
     /// A square picture of this piece of the plane, with titles of its axes.
-    pub(crate) fn plane(self, label: &str, (x_title, y_title): (&str, &str), body: impl FnOnce(&mut Drawing<'_>)) -> Markup {
+    pub(crate) fn plane(
+        self,
+        label: &str,
+        (x_title, y_title): (&str, &str),
+        body: impl FnOnce(&mut Drawing<'_>),
+    ) -> Markup {
         const LEFT: f64 = 52.0;
         let plot = Plot {
             width: Width::Narrow,
@@ -199,7 +205,11 @@ pub(crate) fn plain(value: f64) -> String {
 
 /// A tick of a logarithmic axis: 10 to a power where it is very small or large.
 pub(crate) fn power(value: f64) -> String {
-    if value > 0.0 && !(0.001..100_000.0).contains(&value) { format!("{value:.0e}").replace('-', "−") } else { plain(value) }
+    if value > 0.0 && !(0.001..100_000.0).contains(&value) {
+        format!("{value:.0e}").replace('-', "−")
+    } else {
+        plain(value)
+    }
 }
 
 /// The middle of numbers, 0 of none.

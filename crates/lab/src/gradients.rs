@@ -76,7 +76,8 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
         "backpropagation: ∂L/∂W₂ = Δ₂ᵀ A₁ + 2λ W₂, ∂L/∂b₂ = Σ Δ₂, Δ₁ = (Δ₂ W₂) ⊙ φ′(Z₁), ∂L/∂W₁ = Δ₁ᵀ X + 2λ W₁, ∂L/∂b₁ = Σ Δ₁",
         "differences: (L(w + h) − L(w − h)) / 2h, wrong by about h² ∂³L/6 + ε L / h",
     ];
-    page.parts = vec![Part::new("Error against the step", chart(&measured)), Part::new("Every parameter", groups(&measured))];
+    page.parts =
+        vec![Part::new("Error against the step", chart(&measured)), Part::new("Every parameter", groups(&measured))];
     page.claims = claims(&measured);
     page.tries = vec![
         "bakeoff lab gradients --seed 1: other weights, other data, the same V.",
@@ -96,7 +97,14 @@ struct Problem {
 impl Problem {
     fn new(seed: Seed) -> Self {
         let (n, inputs, hidden, classes) = SIZES;
-        let shape = Shape { inputs, hidden: vec![hidden], batch_norm: false, blocks: Blocks::NONE, activation: Activation::Tanh, classes };
+        let shape = Shape {
+            inputs,
+            hidden: vec![hidden],
+            batch_norm: false,
+            blocks: Blocks::NONE,
+            activation: Activation::Tanh,
+            classes,
+        };
         let mut network = Network::new(&shape, Initialisation::Auto, seed.derive("weights"));
         let mut rng = seed.derive("data").rng();
         // Biases start at 0; a check at 0 would not see an error that is proportional to them.
@@ -127,7 +135,8 @@ impl Problem {
         network.for_each_number(|w| *w = values.next().copied().unwrap_or(f64::NAN));
         let mut scores = Array2::zeros((self.y.len(), network.outputs()));
         network.scores_into(self.x.view(), scores.view_mut());
-        let weights: Vec<f64> = numbers.iter().enumerate().filter(|(i, _)| Self::is_weight(*i)).map(|(_, w)| *w).collect();
+        let weights: Vec<f64> =
+            numbers.iter().enumerate().filter(|(i, _)| Self::is_weight(*i)).map(|(_, w)| *w).collect();
         Loss::Softmax.into_gradient(scores.view_mut(), &self.y) / self.y.len() as f64 + penalty(L2, 0.0, &weights)
     }
 
@@ -135,7 +144,8 @@ impl Problem {
     fn gradient(&self) -> Vec<f64> {
         let optimiser = Optimiser::default();
         let mut trainer = Trainer::new(&self.network, optimiser, self.y.len(), 0.0, None);
-        let (_, gradient) = trainer.loss_and_gradient(self.x.view(), Targets::Classes(&self.y), Loss::Softmax, None, &self.network);
+        let (_, gradient) =
+            trainer.loss_and_gradient(self.x.view(), Targets::Classes(&self.y), Loss::Softmax, None, &self.network);
         let both = gradient.numbers().into_iter().zip(self.network.numbers()).enumerate();
         both.map(|(i, (g, w))| if Self::is_weight(i) { g + 2.0 * L2 * w } else { g }).collect()
     }
@@ -150,7 +160,8 @@ fn measure(seed: Seed) -> Measured {
         let worst_relative_error = worst_relative_error(moved, &at[range.clone()], &gradient[range.clone()]);
         Group { name, numbers: range.len(), worst_relative_error }
     });
-    let steps: Vec<StepError> = (2..=28).map(|half| step_error(&problem, &at, &gradient, 10f64.powf(f64::from(half) / -2.0))).collect();
+    let steps: Vec<StepError> =
+        (2..=28).map(|half| step_error(&problem, &at, &gradient, 10f64.powf(f64::from(half) / -2.0))).collect();
     let log = |from: f64, to: f64, error: fn(&StepError) -> f64| -> Vec<(f64, f64)> {
         let within = steps.iter().filter(|s| (from..=to).contains(&s.h));
         within.map(|s| (s.h.log10(), error(s).log10())).collect()

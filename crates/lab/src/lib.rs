@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn names_are_file_stems_and_unlike_each_other() {
         let mut names: Vec<&str> = CATALOGUE.iter().map(|d| d.name).collect();
-        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')));
+        assert!(
+            names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+        );
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CATALOGUE.len());

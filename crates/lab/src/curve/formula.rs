@@ -50,7 +50,9 @@ impl Formula {
             Self::X => x,
             Self::Number(value) => *value,
             Self::Negative(of) => -of.at(x),
-            Self::Call(name, of) => FUNCTIONS.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, f)| f(of.at(x))),
+            Self::Call(name, of) => {
+                FUNCTIONS.iter().find(|(known, _)| known == name).map_or(f64::NAN, |(_, f)| f(of.at(x)))
+            }
             Self::Binary(sign, sides) => {
                 let (a, b) = (sides[0].at(x), sides[1].at(x));
                 match sign {
