@@ -11,6 +11,8 @@ mod request;
 mod socket;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod visitors;
 
 use crate::terminal;
 use anyhow::Context;

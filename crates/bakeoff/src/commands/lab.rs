@@ -52,7 +52,8 @@ pub(crate) struct LabArgs {
 
 /// The page that is no file: it is served.
 const PLAYGROUND: &str = "playground";
-const WATCHES: &str = "What do regions, spaces, units and weights do while a classifier learns the points that one clicks?";
+const WATCHES: &str =
+    "What do regions, spaces, units and weights do while a classifier learns the points that one clicks?";
 
 pub(crate) fn lab(args: &LabArgs) -> anyhow::Result<Exit> {
     match args.page.as_deref() {
@@ -74,7 +75,8 @@ fn list(args: &LabArgs) -> anyhow::Result<Exit> {
     let text = if args.json {
         json!({"lab": described()}).to_string()
     } else {
-        let pages = CATALOGUE.iter().map(|d| (d.name, d.lecture, d.question)).chain([(PLAYGROUND, "B1, C2-C7", WATCHES)]);
+        let pages =
+            CATALOGUE.iter().map(|d| (d.name, d.lecture, d.question)).chain([(PLAYGROUND, "B1, C2-C7", WATCHES)]);
         let lines = pages.map(|(name, lecture, asks)| format!("  {name:<24} {lecture:<10} {asks}"));
         lines.collect::<Vec<_>>().join("\n")
     };

@@ -2,14 +2,14 @@
 
 use super::request::{MOST_BYTES, judge};
 use super::socket::{MOST_MESSAGE_BYTES, accept_key};
+use super::visitors::{KEY, connect, handshake, open_socket, served, wait_until};
 use super::{Heard, Loopback, MOST_CONNECTIONS, Page, Site, Socket};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
 /// Says everything twice, and counts who is there.
@@ -46,28 +46,6 @@ impl Site for Echo {
     }
 }
 
-/// Runs a test against a server that ends with it, whether the test holds or not.
-fn served(test: impl FnOnce(u16, &Echo)) {
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let (server, echo, stop) = (Loopback::bind(0).unwrap(), Echo::default(), AtomicBool::new(false));
-    thread::scope(|threads| {
-        threads.spawn(|| server.serve(&echo, &stop));
-        let _stop = Stop(&stop);
-        test(server.port, &echo);
-    });
-}
-
-fn connect(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream
-}
-
 /// Sends bytes and reads the whole answer.
 fn ask(port: u16, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect(port);
@@ -85,43 +63,9 @@ fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-
-fn handshake(origin: &str) -> String {
-    format!(
-        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: {KEY}\r\n{origin}"
-    )
-}
-
-/// A socket as a browser opens it from a page of the server itself.
-fn open_socket(port: u16, path: &str) -> WebSocket<TcpStream> {
-    let mut stream = connect(port);
-    let headers = handshake(&format!("Origin: http://127.0.0.1:{port}\r\n"));
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}\r\n").unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
-    }
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 101 ") && answer.contains(&accept_key(KEY)), "{answer}");
-    // The tests send what the server must refuse.
-    let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-    WebSocket::from_raw_socket(stream, Role::Client, Some(config))
-}
-
-fn wait_until(mut holds: impl FnMut() -> bool) -> bool {
-    (0..500).any(|_| {
-        thread::sleep(Duration::from_millis(10));
-        holds()
-    })
-}
-
 #[test]
 fn pages_are_served_and_others_are_not() {
-    served(|port, _| {
+    served(&Echo::default(), |port| {
         let answer = get(port, "/?a=b", "");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n<p>hello"), "{answer}");
         assert!(answer.contains("Content-Length: 8\r\n") && answer.contains("default-src 'none'"), "{answer}");
@@ -137,7 +81,8 @@ fn pages_are_served_and_others_are_not() {
 
 #[test]
 fn other_hosts_and_foreign_origins_are_refused() {
-    served(|port, echo| {
+    let echo = Echo::default();
+    served(&echo, |port| {
         for host in ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example", "[::1]", ""] {
             assert_eq!(status(&ask(port, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))), 403, "{host:?}");
         }
@@ -179,7 +124,7 @@ fn nothing_listens_beyond_this_machine() {
 
 #[test]
 fn requests_that_are_none_are_refused() {
-    served(|port, _| {
+    served(&Echo::default(), |port| {
         let host = format!("Host: 127.0.0.1:{port}\r\n");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "get"] {
             assert_eq!(status(&ask(port, format!("{method} / HTTP/1.1\r\n{host}\r\n"))), 405, "{method}");
@@ -205,7 +150,7 @@ fn requests_that_are_none_are_refused() {
 
 #[test]
 fn slow_visitors_are_not_waited_for() {
-    served(|port, _| {
+    served(&Echo::default(), |port| {
         let mut stream = connect(port);
         // A byte now and then keeps nobody waiting: the whole head has five seconds.
         let mut dripping = stream.try_clone().unwrap();
@@ -227,7 +172,7 @@ fn slow_visitors_are_not_waited_for() {
 
 #[test]
 fn there_are_so_many_connections_and_no_more() {
-    served(|port, _| {
+    served(&Echo::default(), |port| {
         let mut open: Vec<_> = (0..MOST_CONNECTIONS).map(|_| open_socket(port, "/socket")).collect();
         assert_eq!(status(&get(port, "/", "")), 503);
         open.truncate(1);
@@ -237,7 +182,8 @@ fn there_are_so_many_connections_and_no_more() {
 
 #[test]
 fn sockets_speak_and_end_with_their_page() {
-    served(|port, echo| {
+    let echo = Echo::default();
+    served(&echo, |port| {
         let (mut first, mut second) = (open_socket(port, "/socket"), open_socket(port, "/socket"));
         for (socket, text) in [(&mut first, "a"), (&mut second, "b"), (&mut first, "ä ✓")] {
             socket.send(Message::text(text)).unwrap();
@@ -271,7 +217,8 @@ fn a_server_that_stops_ends_its_sockets() {
 
 #[test]
 fn messages_that_break_the_rules_end_their_socket() {
-    served(|port, echo| {
+    let echo = Echo::default();
+    served(&echo, |port| {
         let code = |mut socket: WebSocket<TcpStream>| match socket.read() {
             Ok(Message::Close(Some(frame))) => frame.code,
             other => panic!("no farewell but {other:?}"),
@@ -308,7 +255,7 @@ fn messages_that_break_the_rules_end_their_socket() {
 
 #[test]
 fn handshakes_that_are_none_are_refused() {
-    served(|port, _| {
+    served(&Echo::default(), |port| {
         let origin = format!("Origin: http://127.0.0.1:{port}\r\n");
         let good = handshake(&origin);
         for (from, to) in [

@@ -154,7 +154,10 @@ fn what_was_changed_in_training_is_linked_by_its_weights() {
     say(&mut session, &json!({"kind": "points", "points": points}));
     say(&mut session, &json!({"kind": "step", "steps": 50}));
     let changed = finish(&mut session);
-    assert_eq!((&changed["replayable"], &changed["steps"], &changed["n_points"]), (&json!(false), &json!(250), &json!(81)));
+    assert_eq!(
+        (&changed["replayable"], &changed["steps"], &changed["n_points"]),
+        (&json!(false), &json!(250), &json!(81))
+    );
     assert_ne!(before["picture"]["weights"], changed["picture"]["weights"]);
     let mut other = Session::new();
     let view = &changed["picture"]["view"];
@@ -181,14 +184,23 @@ fn rates_and_points_change_in_training_and_shapes_begin_anew() {
         say(session, &json!({"kind": "settings", "settings": settings}));
         look(session)
     };
-    for warm in [json!({"learning_rate": 0.1}), json!({"batch": 32}), json!({"loss": "weston-watkins"}), json!({"optimiser": "adam"})] {
+    for warm in [
+        json!({"learning_rate": 0.1}),
+        json!({"batch": 32}),
+        json!({"loss": "weston-watkins"}),
+        json!({"optimiser": "adam"}),
+    ] {
         let mut wanted = warm.clone();
         wanted["hidden"] = json!([5]);
         let after = settings(&mut session, wanted);
         assert_eq!(after["steps"], 100, "{warm}");
         assert_eq!(after["picture"]["weights"], frame["picture"]["weights"], "{warm}");
     }
-    for cold in [json!({"hidden": [6]}), json!({"hidden": [6], "activation": "relu"}), json!({"hidden": [6], "features": "polar"})] {
+    for cold in [
+        json!({"hidden": [6]}),
+        json!({"hidden": [6], "activation": "relu"}),
+        json!({"hidden": [6], "features": "polar"}),
+    ] {
         say(&mut session, &json!({"kind": "step", "steps": 3}));
         finish(&mut session);
         assert_eq!(settings(&mut session, cold.clone())["steps"], 0, "{cold}");
@@ -277,7 +289,8 @@ fn pictures_have_the_sizes_that_they_say() {
         assert_eq!(bytes("weights"), 4 * number("n_weights"));
     };
     sizes(&frame);
-    let names: Vec<_> = frame["picture"]["layers"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        frame["picture"]["layers"].as_array().unwrap().iter().map(|l| l["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["features r, θ", "hidden 1", "hidden 2", "scores"]);
     // 2·4 + 4, 4·3 + 3, 3·3 + 3.
     assert_eq!(frame["picture"]["n_weights"], 12 + 15 + 12);
@@ -336,7 +349,9 @@ fn bad_messages_change_nothing_and_say_why() {
     let before = look(&mut session);
     let too_many = json!({"kind": "points", "points": vec![(0, 0, 0); MOST_POINTS + 1]}).to_string();
     let csv = json!({"kind": "csv", "text": "1,1,a\n".repeat(MOST_POINTS + 1)}).to_string();
-    let open = |weights: &str| format!(r#"{{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{{"hidden":[5]}},"weights":"{weights}"}}"#);
+    let open = |weights: &str| {
+        format!(r#"{{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{{"hidden":[5]}},"weights":"{weights}"}}"#)
+    };
     for (message, part) in [
         ("hello", "no message"),
         (r#"{"kind":"view","view":{"layer":9,"across":0,"up":0}}"#, "no layer 9"),
@@ -344,22 +359,32 @@ fn bad_messages_change_nothing_and_say_why() {
         (r#"{"kind":"settings","settings":{"hidden":[65]}}"#, "64 units at most"),
         (r#"{"kind":"settings","settings":{"learning_rate":-1}}"#, "above 0"),
         (r#"{"kind":"preset","preset":{"name":"spiral","points":6000,"classes":2,"noise":0,"seed":1}}"#, "6000 points"),
-        (r#"{"kind":"preset","preset":{"name":"spiral","points":60,"classes":9,"noise":0,"seed":1}}"#, "2 to 4 classes"),
+        (
+            r#"{"kind":"preset","preset":{"name":"spiral","points":60,"classes":9,"noise":0,"seed":1}}"#,
+            "2 to 4 classes",
+        ),
         (r#"{"kind":"csv","text":"1,2,a\n1,x,b"}"#, "line 2"),
         (&too_many, "5001 points"),
         (&csv, "5001 points"),
         (&open("AAAA"), "3 bytes"),
         (&open("AAAAAA=="), "27 weights and biases, not 1"),
         (&open("?"), "base64"),
-        (r#"{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{"classifier":"knn","neighbours":1},"weights":"AAAAAA=="}"#, "no weights"),
-        (r#"{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{},"view":{"layer":4,"across":0,"up":0}}"#, "no layer 4"),
+        (
+            r#"{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{"classifier":"knn","neighbours":1},"weights":"AAAAAA=="}"#,
+            "no weights",
+        ),
+        (
+            r#"{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{},"view":{"layer":4,"across":0,"up":0}}"#,
+            "no layer 4",
+        ),
     ] {
         let reason = refusal(&mut session, message);
         assert!(reason.contains(part), "{message}: {reason}");
     }
     // Six weights and biases, the first of which is not a number.
     let weights = format!("AADAfw{}", "A".repeat(26));
-    let not_finite = json!({"kind": "open", "points": [[0, 0, 0], [1, 1, 1]], "settings": {"hidden": []}, "weights": weights});
+    let not_finite =
+        json!({"kind": "open", "points": [[0, 0, 0], [1, 1, 1]], "settings": {"hidden": []}, "weights": weights});
     assert!(refusal(&mut session, &not_finite.to_string()).contains("finite"));
     session.has_changed = true;
     let after = look(&mut session);
