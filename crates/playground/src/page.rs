@@ -15,3 +15,27 @@ pub fn page() -> &'static str {
         "</script>\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+
+    #[test]
+    fn the_page_stands_alone() {
+        for elsewhere in ["http://", "https://", "//cdn", "src=", "url(", "import ", "@import"] {
+            assert!(!page().contains(elsewhere), "{elsewhere}");
+        }
+        assert!(page().contains("`ws://${location.host}/socket`"));
+        assert!(page().len() < 100_000, "{} bytes", page().len());
+    }
+
+    #[test]
+    fn every_element_that_scripts_name_is_there_once() {
+        let named = page().split("el(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let named: Vec<_> = named.filter(|name| !name.is_empty()).collect();
+        assert!(named.len() > 30, "{named:?}");
+        for name in named {
+            assert_eq!(page().matches(&format!("id=\"{name}\"")).count(), 1, "{name}");
+        }
+    }
+}

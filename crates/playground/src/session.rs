@@ -56,6 +56,7 @@ const MOST_UNSEEN: u32 = 8;
 const MOST_LINKED: usize = 4096;
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a message, each for itself")]
 struct Frame<'a> {
     kind: &'static str,
     number: u64,

@@ -61,7 +61,7 @@ pub(super) fn read_head(
             Ok(0) => return Err(Refusal::new(400, "the request ends within its head")),
             Ok(n) => bytes.extend_from_slice(&part[..n]),
             Err(error) if is_wait(&error) => continue,
-            Err(error) => return unreadable(error).into(),
+            Err(error) => return Err(unreadable(error)),
         }
         if let Some(head) = judge(&bytes, port) {
             return head;
@@ -69,12 +69,6 @@ pub(super) fn read_head(
         if bytes.len() > MOST_BYTES {
             return Err(Refusal::new(431, &format!("a request's head has {MOST_BYTES} bytes at most")));
         }
-    }
-}
-
-impl<T> From<Refusal> for Result<T, Refusal> {
-    fn from(refusal: Refusal) -> Self {
-        Err(refusal)
     }
 }
 
