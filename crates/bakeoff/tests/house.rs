@@ -27,6 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "lab",
         &["core", "numeric", "unsupervised", "datasets", "features", "linear", "neighbors", "mlp", "report", "gallery"],
     ),
+    ("playground", &["core", "numeric", "linear", "neighbors", "mlp"]),
     ("bakeoff", &["*"]),
     ("benches", &["core", "numeric", "datasets", "unsupervised", "features", "linear", "neighbors", "mlp"]),
 ];

@@ -1,5 +1,7 @@
 //! `bakeoff lab`: the lecture's demonstrations, as pages.
 
+mod playground;
+
 use crate::dataset::root;
 use crate::exit::Exit;
 use crate::opening;
@@ -21,11 +23,12 @@ Examples:
   bakeoff lab                                  the pages
   bakeoff lab gradients --open                 one page: lab/gradients.html and its numbers, lab/gradients.json
   bakeoff lab all --out site                   all pages in the lecture's order, linked
+  bakeoff lab playground --open                clicked points, trained classifiers and their spaces, in the browser
   bakeoff lab universal-approximation --curve \"sin(6*x) + x^2\"
 
 Exit code 1 when a claim of the lecture does not hold as measured.")]
 pub(crate) struct LabArgs {
-    /// A page, or `all`; without it the pages are listed
+    /// A page, `all`, or `playground`; without it the pages are listed
     page: Option<String>,
     /// The folder that files are written to
     #[arg(long, default_value = "lab")]
@@ -42,12 +45,21 @@ pub(crate) struct LabArgs {
     /// Opens the page in the program that the system has for it
     #[arg(long)]
     open: bool,
+    /// The port of 127.0.0.1 at which the playground is to be found; 0 for any that is free
+    #[arg(long, default_value_t = playground::PORT)]
+    port: u16,
 }
+
+/// The page that is no file: it is served.
+const PLAYGROUND: &str = "playground";
+const WATCHES: &str =
+    "What do regions, spaces, units and weights do while a classifier learns the points that one clicks?";
 
 pub(crate) fn lab(args: &LabArgs) -> anyhow::Result<Exit> {
     match args.page.as_deref() {
         None => list(args),
         Some("all") => all(args),
+        Some(PLAYGROUND) => playground::playground(args.port, args.open),
         Some(name) => one(args, find(name)?),
     }
 }
@@ -55,14 +67,17 @@ pub(crate) fn lab(args: &LabArgs) -> anyhow::Result<Exit> {
 /// Every page, as `bakeoff list` has them.
 pub(crate) fn described() -> Vec<Value> {
     let entry = |d: &Demonstration| json!({"name": d.name, "summary": d.question, "reference": format!("lecture {}", d.lecture)});
-    CATALOGUE.iter().map(entry).collect()
+    let playground = json!({"name": PLAYGROUND, "summary": WATCHES, "reference": "lecture B1, C2-C7"});
+    CATALOGUE.iter().map(entry).chain([playground]).collect()
 }
 
 fn list(args: &LabArgs) -> anyhow::Result<Exit> {
     let text = if args.json {
         json!({"lab": described()}).to_string()
     } else {
-        let lines = CATALOGUE.iter().map(|d| format!("  {:<24} {:<10} {}", d.name, d.lecture, d.question));
+        let pages =
+            CATALOGUE.iter().map(|d| (d.name, d.lecture, d.question)).chain([(PLAYGROUND, "B1, C2-C7", WATCHES)]);
+        let lines = pages.map(|(name, lecture, asks)| format!("  {name:<24} {lecture:<10} {asks}"));
         lines.collect::<Vec<_>>().join("\n")
     };
     answer(&text)?;
@@ -70,7 +85,7 @@ fn list(args: &LabArgs) -> anyhow::Result<Exit> {
 }
 
 fn find(name: &str) -> anyhow::Result<&'static Demonstration> {
-    let names = CATALOGUE.iter().map(|known| known.name).chain(["all"]);
+    let names = CATALOGUE.iter().map(|known| known.name).chain(["all", PLAYGROUND]);
     match (bakeoff_lab::named(name), nearest(name, names.clone())) {
         (Some(found), _) => Ok(found),
         (None, Some(near)) => bail!("unknown page {name:?}; did you mean {near:?}?"),

@@ -184,12 +184,13 @@ fn there_are_so_many_connections_and_no_more() {
 fn sockets_speak_and_end_with_their_page() {
     let echo = Echo::default();
     served(&echo, |port| {
-        let (mut first, mut second) = (open_socket(port, "/socket"), open_socket(port, "/socket"));
-        for (socket, text) in [(&mut first, "a"), (&mut second, "b"), (&mut first, "ä ✓")] {
-            socket.send(Message::text(text)).unwrap();
-            assert_eq!(socket.read().unwrap(), Message::text(format!("{text} {text}")));
+        let mut pages = [open_socket(port, "/socket"), open_socket(port, "/socket")];
+        for (page, text) in [(0, "a"), (1, "b"), (0, "ä ✓")] {
+            pages[page].send(Message::text(text)).unwrap();
+            assert_eq!(pages[page].read().unwrap(), Message::text(format!("{text} {text}")));
         }
         assert_eq!(echo.speaking.load(Ordering::SeqCst), 2);
+        let [mut first, second] = pages;
         // One says good-bye, the other just goes: both threads end.
         first.close(None).unwrap();
         drop(second);
