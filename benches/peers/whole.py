@@ -142,7 +142,7 @@ class Bakeoff:
         return {
             "seconds": [statistics.fmean(outcome[stage]) for stage in ("features", "fit", "predict")],
             "accuracy": answer["accuracy"], "dim": answer["dim"], "iterations": outcome["epochs"],
-            "objective": outcome["curve"][-1]["loss"], "converged": answer["converged"],
+            "objective": outcome["curve"][-1]["loss"], "cpu": outcome["cpu"], "converged": answer["converged"],
         }
 
 
@@ -159,21 +159,28 @@ def settings_of(experiment, pipeline):
 
 
 def timed(call):
-    """The value of a call and its wall seconds: the median of three where it is short."""
-    seconds = []
+    """The value of a call, its wall seconds and its CPU seconds: medians of three where it is short."""
+    seconds, used = [], []
     while True:
-        started = time.perf_counter()
+        started, before = time.perf_counter(), cpu()
         value = call()
         seconds.append(time.perf_counter() - started)
+        used.append(cpu() - before)
         if len(seconds) == 3 or seconds[0] > SHORT:
-            return value, statistics.median(seconds)
+            return value, statistics.median(seconds), statistics.median(used)
+
+
+def cpu():
+    """CPU seconds of this process and of children that ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 class Others:
     """What other programs take of the processors meanwhile."""
 
     def __init__(self):
-        self.started, self.busy, self.own = time.perf_counter(), self.ticks(), self.used()
+        self.started, self.busy, self.own = time.perf_counter(), self.ticks(), cpu()
 
     @staticmethod
     def ticks():
@@ -182,15 +189,10 @@ class Others:
         # All but idle, waiting, and guests, which are counted as users already.
         return (sum(numbers[:8]) - numbers[3] - numbers[4]) / os.sysconf("SC_CLK_TCK")
 
-    @staticmethod
-    def used():
-        times = os.times()
-        return times.user + times.system + times.children_user + times.children_system
-
     def share(self):
         """CPU seconds of others a second of a core."""
         seconds = (time.perf_counter() - self.started) * os.cpu_count()
-        return max(self.ticks() - self.busy - self.used() + self.own, 0) / seconds
+        return max(self.ticks() - self.busy - cpu() + self.own, 0) / seconds
 
 
 # --- features of peers --------------------------------------------------------------------------------------------------
@@ -551,11 +553,11 @@ def judge(peer, scale_kind, train, labels, test, test_labels):
         peer.fit(scale(train), labels)
         return scale
 
-    scale, fit_seconds = timed(fit)
-    predicted, predict_seconds = timed(lambda: peer.predict(scale(test)))
+    scale, fit_seconds, fit_cpu = timed(fit)
+    predicted, predict_seconds, predict_cpu = timed(lambda: peer.predict(scale(test)))
     if peer.objective is None and hasattr(peer, "end"):
         peer.objective = peer.end()
-    return {"name": peer.name, "fit": fit_seconds, "predict": predict_seconds, "accuracy": float((predicted == test_labels).mean()),
+    return {"name": peer.name, "fit": fit_seconds, "predict": predict_seconds, "cpu": fit_cpu + predict_cpu, "accuracy": float((predicted == test_labels).mean()),
             "objective": peer.objective, "iterations": peer.iterations}
 
 
@@ -580,9 +582,9 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
                            lambda: bakeoff.run(experiment, name, learner["tolerance"] / 1000)["objective"])
         gap = max(ours[0]["objective"] / tight - 1, 1e-9)
 
-    features, rows = {}, {}
+    features, features_cpu, rows = {}, {}, {}
     for peer, call in FEATURES[kind].items():
-        (train_rows, test_rows), seconds = timed(lambda: (call(images, recipe), call(test, recipe)))
+        (train_rows, test_rows), seconds, features_cpu[peer] = timed(lambda: (call(images, recipe), call(test, recipe)))
         features[peer], rows[peer] = seconds, (train_rows, test_rows)
         say(f"{peer} features {seconds:.3f} s, {train_rows.shape[1]} columns")
     turn()
@@ -612,6 +614,12 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
         turn()
     medians = [statistics.median(stage) for stage in zip(*(found["seconds"] for found in ours))]
     found = summary(pipeline, ours[0], medians, gap, features, fastest, routes)
+    # CPU seconds of the same: fit and predict of the mix's fits.
+    used = {name: route["cpu"] for name, route in ((route["name"], route) for route in routes.values() if route["features"] == fastest)}
+    scikit_used = routes[(SCIKIT_CLASSIFIERS[classifier], SCIKIT_FEATURES[kind])]["cpu"]
+    found["cpu"] = {
+        "bakeoff": statistics.median(each["cpu"] for each in ours), "scikit": features_cpu[SCIKIT_FEATURES[kind]] + scikit_used,
+        "mix": features_cpu[fastest] + used.get(found["mix"]["names"]["fit"], scikit_used)}
     found["others"] = others.share()
     return found
 
@@ -666,11 +674,12 @@ def markdown(found, host, arguments):
     lines = ["# Whole pipelines beside the peers'", "",
              f"Printed by `{arguments}` on {host['cpu']} ({host['cores']} cores), {host['moment']}: {THREADS} threads for everybody, one run, "
              f"{host['turns']} turns of bakeoff. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
-             "## In all", "", "| route | its seconds | bakeoff's seconds | ratio |", "|---|---|---|---|"]
+             "## In all", "", "| route | its seconds | bakeoff's seconds | ratio | its CPU seconds | bakeoff's | ratio |", "|---|---|---|---|---|---|---|"]
     ours = sum(in_all(each, "bakeoff") for each in found)
     for who, name in [("scikit", "scikit-image + scikit-learn"), ("mix", "best mix of peers")]:
         theirs = sum(in_all(each, who) for each in found)
-        lines.append(f"| {name} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.2f} |")
+        used, own_used = (sum(each["cpu"][which] for each in found) for which in (who, "bakeoff"))
+        lines.append(f"| {name} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.2f} | {used:.1f} | {own_used:.1f} | {used / own_used:.2f} |")
     lines += ["", "## Stage by stage", "",
               "| data | pipeline | stage | bakeoff | scikit route | ratio | fastest peer | its time | ratio |", "|---|---|---|---|---|---|---|---|---|"]
     for each in found:
@@ -720,6 +729,20 @@ def host_record(program, turns):
             "turns": turns, "moment": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
 
 
+def write(folder, found, host, command):
+    """The four files of the report; its text."""
+    text = markdown(found, host, command)
+    os.makedirs(folder, exist_ok=True)
+    for name, content in [("report.md", text), ("results.json", json.dumps(found, indent=1) + "\n"), ("host.json", json.dumps(host, indent=1) + "\n")]:
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(content)
+    with open(os.path.join(folder, "results.csv"), "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["data", "pipeline", "stage", "who", "seconds", "accuracy"])
+        writer.writerows(table(found))
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bakeoff", help="the program")
@@ -743,21 +766,15 @@ def main():
             each = args.train_size // 10
             places = np.sort(np.concatenate([np.flatnonzero(labels == which)[:each] for which in range(10)]))
             data[name] = [images[places], labels[places], test, test_labels]
+    command = "python benches/peers/whole.py BAKEOFF CIFAR" + (f" --train-size {args.train_size}" if args.train_size else "")
+    found = []
     with tempfile.TemporaryDirectory() as work:
         bakeoff = Bakeoff(os.path.abspath(args.bakeoff), work, {name: os.path.abspath(path) for name, path in paths.items()}, args.train_size)
         minima = Minima(args.minima)
-        found = [compare(pipeline, data, bakeoff, minima, args.turns, args.train_size) for pipeline in wanted]
-    host = host_record(args.bakeoff, args.turns)
-    command = "python benches/peers/whole.py BAKEOFF CIFAR" + (f" --train-size {args.train_size}" if args.train_size else "")
-    text = markdown(found, host, command)
-    os.makedirs(args.out, exist_ok=True)
-    for name, content in [("report.md", text), ("results.json", json.dumps(found, indent=1) + "\n"), ("host.json", json.dumps(host, indent=1) + "\n")]:
-        with open(os.path.join(args.out, name), "w") as file:
-            file.write(content)
-    with open(os.path.join(args.out, "results.csv"), "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["data", "pipeline", "stage", "who", "seconds", "accuracy"])
-        writer.writerows(table(found))
+        for pipeline in wanted:
+            found.append(compare(pipeline, data, bakeoff, minima, args.turns, args.train_size))
+            # After each, so that a run that is ended loses one at most.
+            text = write(args.out, found, host_record(args.bakeoff, args.turns), command)
     print(text)
 
 

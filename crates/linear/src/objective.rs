@@ -3,8 +3,7 @@
 use bakeoff_core::Rows;
 use bakeoff_core::rows::{for_each_block, rows_a_block};
 use bakeoff_numeric::optim::penalty;
-use bakeoff_numeric::narrow::add_gradient;
-use bakeoff_numeric::{Element, Loss, Narrow};
+use bakeoff_numeric::{Element, Loss, Narrow, matmul_add_here};
 use ndarray::{Array1, Array2, ArrayView2, Axis, NdFloat, s};
 use rayon::prelude::*;
 
@@ -135,7 +134,7 @@ impl<T: Element> Objective<'_, T> {
             let mut scores = scores.slice_mut(s![.., ..y.len()]);
             narrow.scores(x, scores.view_mut());
             part.loss += self.loss.into_gradient_by_class(scores.view_mut(), y);
-            add_gradient(scores.view(), x, part.w.view_mut());
+            matmul_add_here(scores.view(), x, part.w.view_mut());
             part.b += &scores.sum_axis(Axis(1));
         });
         part

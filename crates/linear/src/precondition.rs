@@ -7,8 +7,7 @@
 //! to thousands on correlated features such as pixels.
 
 use bakeoff_core::Rows;
-use bakeoff_numeric::narrow::add_gradient;
-use bakeoff_numeric::{Loss, Narrow, inverse_cholesky, inverse_lower, matmul, matmul_here};
+use bakeoff_numeric::{Loss, Narrow, inverse_cholesky, inverse_lower, matmul, matmul_add_here, matmul_here};
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
@@ -143,7 +142,7 @@ impl Change {
                     // Above its diagonal L⁻¹ is zero.
                     let (first, end) = (i * STRIP, i * STRIP + out.ncols());
                     let mut sums = Array2::zeros(out.dim());
-                    add_gradient(v.slice(s![.., first..]), inverse.slice(s![first.., first..end]), sums.view_mut());
+                    matmul_here(v.slice(s![.., first..]), inverse.slice(s![first.., first..end]), sums.view_mut());
                     out.assign(&sums);
                 });
                 out
@@ -219,7 +218,7 @@ impl FewRows {
         let strips = out.axis_chunks_iter_mut(Axis(1), STRIP).into_par_iter();
         strips.zip(self.z.axis_chunks_iter(Axis(1), STRIP)).for_each(|(mut out, z)| {
             let mut sums = out.to_owned();
-            add_gradient(turned.view(), z, sums.view_mut());
+            matmul_add_here(turned.view(), z, sums.view_mut());
             out.assign(&sums);
         });
         out

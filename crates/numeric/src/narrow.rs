@@ -1,17 +1,15 @@
-//! Products of many rows with a few classes' weights, and back: what an evaluation of a linear classifier's objective is
-//! made of.
+//! Scores of many rows by a few classes' weights: half of what an evaluation of a linear classifier's objective is made of.
 //!
-//! Libraries of matrix products copy both operands into an order of their own, which at ten columns costs several times the
-//! product. Here rows are read where they lie: [`Narrow::scores`] has four rows' sums with five classes in registers,
-//! [`add_gradient`] the sums of ten classes in 32 columns. On 60,000 rows of 784 numbers and ten classes both together reach
-//! several times what such a library does (`cargo bench -p bakeoff-benches --bench numeric`).
+//! Libraries of matrix products copy both operands into an order of their own, and with ten columns the copy of the rows
+//! costs more than the product. Here rows are read where they lie, and four rows' sums with five classes stay in
+//! registers. The way back, scores by rows, is a library's: there the copy is of what the cache holds already.
 //!
 //! Scores stand class by class, (k, n), so that a loss meets one class of many rows in a vector. Every sum adds its products
 //! in an order that the shapes fix; a row's scores do not depend on the rows beside it.
 
 use crate::element::Element;
 use crate::element::sealed::Vectors;
-use crate::matmul::{matmul_add_here, matmul_here};
+use crate::matmul::matmul_here;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 use pulp::{Simd, WithSimd};
 
@@ -22,9 +20,6 @@ const CLASSES: usize = 5;
 const ROWS: usize = 4;
 /// See [`ROWS`].
 const FEW_ROWS: usize = 2;
-
-/// Classes whose gradients in one pair of vectors stay in registers, where there are 32.
-const MANY_CLASSES: usize = 2 * CLASSES;
 
 /// Classes above which a library's product is faster: its copies are then few beside the product.
 const MOST_CLASSES: usize = 64;
@@ -202,112 +197,6 @@ fn sums<T: Element, S: Simd, const R: usize>(
     out
 }
 
-/// gradient (k, d) += scores (k, n) · x (n, d), on the calling thread.
-///
-/// # Panics
-/// When the shapes do not fit, or scores or gradient are not in standard layout.
-pub fn add_gradient<T: Element>(scores: ArrayView2<'_, T>, x: ArrayView2<'_, T>, mut gradient: ArrayViewMut2<'_, T>) {
-    let ((k, n), d) = (scores.dim(), x.ncols());
-    assert!(x.nrows() == n && gradient.dim() == (k, d), "{:?} · {:?} into {:?}", scores.dim(), x.dim(), gradient.dim());
-    if k > MOST_CLASSES {
-        return matmul_add_here(scores, x, gradient);
-    }
-    let x = beside(&x);
-    let rows = rows(&x);
-    let scores: Vec<&[T]> = scores.outer_iter().map(|class| class.to_slice().expect("a row of scores")).collect();
-    let gradient: Vec<&mut [T]> =
-        gradient.outer_iter_mut().map(|class| class.into_slice().expect("a row of a gradient")).collect();
-    if n > 0 && d > 0 {
-        pulp::Arch::new().dispatch(Gradient { scores, rows, d, gradient });
-    }
-}
-
-struct Gradient<'a, 'b, T> {
-    scores: Vec<&'a [T]>,
-    rows: Vec<&'a [T]>,
-    d: usize,
-    gradient: Vec<&'b mut [T]>,
-}
-
-impl<T: Element> WithSimd for Gradient<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let k = self.scores.len();
-        let mut first = 0;
-        while first < k {
-            let left = k - first;
-            // Few classes in a group of many would be work for nothing.
-            first += if S::REGISTER_COUNT >= 32 && left > CLASSES {
-                self.columns::<S, MANY_CLASSES>(simd, first)
-            } else {
-                self.columns::<S, CLASSES>(simd, first)
-            };
-        }
-    }
-}
-
-impl<T: Element> Gradient<'_, '_, T> {
-    /// The gradients of up to C classes from `first` on; how many.
-    #[inline(always)]
-    fn columns<S: Simd, const C: usize>(&mut self, simd: S, first: usize) -> usize {
-        let (rows, d) = (self.rows.as_slice(), self.d);
-        let gradient = &mut self.gradient[first..];
-        let n_classes = gradient.len().min(C);
-        // Classes beyond the last repeat it, and what they give is not kept.
-        let scores: [&[T]; C] = std::array::from_fn(|c| self.scores[first + c.min(n_classes - 1)]);
-        let width = 2 * lanes::<T, S>();
-        let whole = d / width * width;
-        for j in (0..whole).step_by(width) {
-            let mut sums = [[T::splat(simd, T::zero()); 2]; C];
-            for (sum, gradient) in sums.iter_mut().zip(gradient.iter()) {
-                *sum = pair::<T, S>(&gradient[j..j + width]);
-            }
-            let sums = pairs::<T, S, C>(simd, rows, j, scores, sums);
-            for (sum, gradient) in sums.into_iter().zip(gradient.iter_mut()) {
-                T::vectors_mut::<S>(&mut gradient[j..j + width]).copy_from_slice(&sum);
-            }
-        }
-        for (scores, gradient) in scores.iter().zip(gradient.iter_mut()).take(n_classes) {
-            for (row, &score) in rows.iter().zip(*scores) {
-                for j in whole..d {
-                    gradient[j] += score * row[j];
-                }
-            }
-        }
-        n_classes
-    }
-}
-
-#[inline(always)]
-fn pair<T: Element, S: Simd>(values: &[T]) -> [T::Vector<S>; 2] {
-    let vectors = T::vectors::<S>(values);
-    [vectors[0], vectors[1]]
-}
-
-/// sums[c] += Σ_i scores[c][i] · two vectors of row i, from column j on.
-#[inline(always)]
-fn pairs<T: Element, S: Simd, const C: usize>(
-    simd: S,
-    rows: &[&[T]],
-    j: usize,
-    scores: [&[T]; C],
-    mut sums: [[T::Vector<S>; 2]; C],
-) -> [[T::Vector<S>; 2]; C] {
-    let width = 2 * lanes::<T, S>();
-    let scores = scores.map(|scores| &scores[..rows.len()]);
-    for (i, row) in rows.iter().enumerate() {
-        let [x0, x1] = pair::<T, S>(&row[j..j + width]);
-        for c in 0..C {
-            let score = T::splat(simd, scores[c][i]);
-            sums[c][0] = T::fused(simd, score, x0, sums[c][0]);
-            sums[c][1] = T::fused(simd, score, x1, sums[c][1]);
-        }
-    }
-    sums
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,12 +218,6 @@ mod tests {
                 bias[c] + (0..d).map(|j| w[[c, j]] * x[[i, j]]).fold(T::zero(), |sum, v| sum + v)
             });
             assert_eq!(scores, expected, "{n} {d} {k}");
-            let mut gradient = counting::<T>(k, d, 5);
-            let expected = Array2::from_shape_fn((k, d), |(c, j)| {
-                gradient[[c, j]] + (0..n).map(|i| scores[[c, i]] * x[[i, j]]).fold(T::zero(), |sum, v| sum + v)
-            });
-            add_gradient(scores.view(), x.view(), gradient.view_mut());
-            assert_eq!(gradient, expected, "{n} {d} {k}");
             // Rows that do not lie beside each other.
             let wide = counting::<T>(n, 2 * d, 1);
             let apart = wide.slice(s![.., ..;2]);
