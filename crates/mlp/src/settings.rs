@@ -172,8 +172,11 @@ impl Mlp {
         }
     }
 
-    /// The network for rows of d numbers and k classes; refused when it, or what it computes for a batch, would not fit.
-    pub(crate) fn shape(&self, d: usize, k: usize, batch: usize) -> Result<Shape, FitError> {
+    /// The network for rows of d numbers and k classes, trained with `batch` rows a step.
+    ///
+    /// # Errors
+    /// [`FitError::Refused`] when it, or what it computes for a batch, would not fit into memory.
+    pub fn shape(&self, d: usize, k: usize, batch: usize) -> Result<Shape, FitError> {
         let (width, expansion) = (self.width.get(), self.expansion.get());
         let shape = Shape {
             inputs: d,
@@ -196,7 +199,8 @@ impl Mlp {
         Ok(shape)
     }
 
-    pub(crate) fn optimiser(&self) -> Optimiser {
+    /// How steps are made.
+    pub fn optimiser(&self) -> Optimiser {
         Optimiser {
             rule: self.optimiser,
             momentum: self.momentum.get(),

@@ -70,6 +70,29 @@ pub(crate) fn tune(
     Ok(Tuned { settings, trials: trials.told, seconds, note, saved })
 }
 
+/// The settings that a search chose, found again from its stored trials; `None` where they are not those of this search.
+pub(crate) fn chosen(pipeline: &Pipeline, protocol: Protocol, trials: &[Trial], seed: Seed) -> Option<Settings> {
+    if pipeline.search.is_empty() {
+        return Some(pipeline.settings.clone());
+    }
+    let points = combinations(&pipeline.search, protocol.tuning.trials, protocol.tuning.draw, seed.derive("tuning"));
+    let (best, _) = first_of_best(trials)?;
+    let point = points.get(best)?;
+    (told(point) == trials[best].settings).then(|| pipeline.settings.with(point).ok())?
+}
+
+/// The trial with the most validation images right, the first of equals, and how many they are.
+fn first_of_best(trials: &[Trial]) -> Option<(usize, usize)> {
+    let scored = trials.iter().enumerate().filter_map(|(i, trial)| Some((i, trial.right?)));
+    scored.reduce(|best, other| if other.1 > best.1 { other } else { best })
+}
+
+/// Values as a trial tells them: a JSON object from key to value.
+fn told(point: &[(Target, toml::Value)]) -> String {
+    let values = point.iter().map(|(target, value)| (target.to_string(), canonical::json(value)));
+    canonical::text(&Value::Object(values.collect()))
+}
+
 /// A branch with its rows, trained on nothing yet, and the validation rows that it scores.
 struct Made {
     fitting: Fitting,
@@ -225,8 +248,7 @@ impl<'a> Trials<'a> {
         outcome: Result<(usize, Settings), Stopped>,
         seconds: Seconds,
     ) -> Result<(), Stopped> {
-        let values = point.iter().map(|(target, value)| (target.to_string(), canonical::json(value)));
-        let settings = canonical::text(&Value::Object(values.collect()));
+        let settings = told(point);
         let of = self.validation.len();
         let (right, error) = match outcome {
             Err(Stopped::Interrupted) => return Err(Stopped::Interrupted),
