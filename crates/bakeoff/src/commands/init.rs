@@ -199,6 +199,7 @@ fn worked_through(plan: &Plan, material: &Material, threads: usize) -> anyhow::R
         material,
         machine: &host,
         cache: None,
+        states: None,
         most_model_bytes: 0,
         stop: interrupt::flag(),
     };
