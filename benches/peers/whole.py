@@ -561,6 +561,24 @@ def judge(peer, scale_kind, train, labels, test, test_labels):
             "objective": peer.objective, "iterations": peer.iterations}
 
 
+def prepare(pipeline, data, bakeoff, minima, size):
+    """Finds the least objectives of a pipeline, so that a run that is timed does not have to."""
+    experiment, name, kind, classifier = pipeline
+    settings = settings_of(experiment, name)
+    learner = settings["classifier"]
+    images, labels, _, _ = data[experiment]
+    if classifier not in ("softmax", "svm"):
+        return
+    minima.get(f"{experiment} {name} bakeoff {size}", lambda: bakeoff.run(experiment, name, learner["tolerance"] / 1000)["objective"])
+    for source, call in FEATURES[kind].items():
+
+        def find():
+            rows = call(images, settings["features"][0])
+            return minimum(learner["kind"], Scale(settings.get("scale", "standard"), rows)(rows), labels, learner["l2"])
+
+        print(f"{experiment} {name} {source}: {minima.get(f'{experiment} {name} {source} {size}', find):.6f}", file=sys.stderr, flush=True)
+
+
 def compare(pipeline, data, bakeoff, minima, turns, size):
     """Everything that is known of a pipeline after its turns."""
     experiment, name, kind, classifier = pipeline
@@ -752,6 +770,7 @@ def main():
     parser.add_argument("--turns", type=int, default=3, help="runs of bakeoff a pipeline")
     parser.add_argument("--only", action="append", help="EXPERIMENT/PIPELINE; may be repeated")
     parser.add_argument("--minima", help="a file that keeps least objectives between runs")
+    parser.add_argument("--prepare", action="store_true", help="find the least objectives for --minima and stop")
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "peers"), help="where the report goes")
     args = parser.parse_args()
 
@@ -772,10 +791,14 @@ def main():
         bakeoff = Bakeoff(os.path.abspath(args.bakeoff), work, {name: os.path.abspath(path) for name, path in paths.items()}, args.train_size)
         minima = Minima(args.minima)
         for pipeline in wanted:
+            if args.prepare:
+                prepare(pipeline, data, bakeoff, minima, args.train_size)
+                continue
             found.append(compare(pipeline, data, bakeoff, minima, args.turns, args.train_size))
             # After each, so that a run that is ended loses one at most.
             text = write(args.out, found, host_record(args.bakeoff, args.turns), command)
-    print(text)
+    if found:
+        print(text)
 
 
 if __name__ == "__main__":
