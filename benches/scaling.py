@@ -154,6 +154,8 @@ def run(args, data, pipelines, train_sizes=None, threads=1, widths=None, steps=N
         if steps and name in CONVERGE:
             lines = lines.replace("tolerance", f"max_iterations = {steps}, tolerance")
         text += f'\n[[pipeline]]\nname = "{name}"\n{lines}\n'
+    # Repeats are made here.
+    text += "\n[protocol]\ntiming = { rounds = 1, seconds = 1 }\n"
     base = os.path.join(args.work, f"run-{os.getpid()}-{time.monotonic_ns()}")
     with open(base + ".toml", "w") as file:
         file.write(text)
