@@ -205,6 +205,7 @@ function change(others, ours = true) {
 function edit(others) {
   past.push({ points, preset });
   if (past.length > 100) past.shift();
+  tell("");
   change(others);
 }
 
@@ -339,8 +340,8 @@ const RECIPES = {
   softmax: { classifier: "linear", features: "plane", loss: "softmax" },
   svm: { classifier: "linear", features: "plane", loss: "weston-watkins" },
   "polar-svm": { classifier: "linear", features: "polar", loss: "weston-watkins" },
-  knn: { classifier: "knn" },
-  mlp: { classifier: "mlp" },
+  knn: { classifier: "knn", features: "plane" },
+  mlp: { classifier: "mlp", features: "plane", loss: "softmax" },
 };
 
 function recipe() {
