@@ -178,23 +178,19 @@ fn sums<T: Element, S: Simd, const R: usize>(
     rows: [&[T::Vector<S>]; R],
     weights: &[[T::Vector<S>; CLASSES]],
 ) -> [[T; CLASSES]; R] {
-    let n = weights.len();
-    let rows = rows.map(|row| &row[..n]);
+    let rows = rows.map(|row| &row[..weights.len()]);
     let mut sums = [[T::splat(simd, T::zero()); CLASSES]; R];
-    for j in 0..n {
-        let weights = weights[j];
-        for r in 0..R {
-            let x = rows[r][j];
-            for c in 0..CLASSES {
-                sums[r][c] = T::fused(simd, x, weights[c], sums[r][c]);
+    for (j, weights) in weights.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let x = row[j];
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                *sum = T::fused(simd, x, weight, *sum);
             }
         }
     }
     let mut out = [[T::zero(); CLASSES]; R];
-    for r in 0..R {
-        for c in 0..CLASSES {
-            out[r][c] = <T as Vectors>::sum(simd, sums[r][c]);
-        }
+    for (out, sums) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *out = <T as Vectors>::sum(simd, *sums);
     }
     out
 }
