@@ -6,12 +6,12 @@
 //!
 //! | kernel | of the limit | times as fast as |
 //! |---|---|---|
-//! | HoG, 32×32 and 320×240 in color | 16 and 16 cycles a pixel | OpenCV 3.9 and 3.2 |
+//! | HoG, 32×32 and 320×240 in color | 15 and 18 cycles a pixel | OpenCV 4.1 and 3.0 |
 //! | dense SIFT, 32×32 and 320×240 in grey, step 4 | 37 and 47 cycles a pixel | OpenCV 16 and 27 |
 //! | Fisher vectors, 64 components, 196 descriptors | 57% of the peak of multiply-adds | scikit-image 5.7 |
 //! | Fisher vectors, 1,024 components, 5,000 descriptors | 82% of the peak of multiply-adds | scikit-image 7.3 |
 //!
-//! HoG was timed before its votes took their present form. `cargo bench -p bakeoff-benches --bench shares` prints the share of every
+//! `cargo bench -p bakeoff-benches --bench shares` prints the share of every
 //! kernel of this crate, on the machine that it runs on.
 
 pub mod color_histogram;

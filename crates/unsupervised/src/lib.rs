@@ -11,6 +11,10 @@
 //! |---|---|---|
 //! | k-means, 200,000×108, k = 256, 20 rounds | 53% of the peak of products of bytes | scikit-learn 3.4, faiss 3.2 |
 //! | k-means, 400,000×108, k = 1,600, 20 rounds | 74% of the peak of products of bytes | scikit-learn 3.5, faiss 3.2 |
+//! | mixture, 50,000×64, 128 components, 5 rounds | 84% of the peak of multiply-adds | scikit-learn in f64 14 |
+//!
+//! A mixture of 1,024 components of 1,000,000×64, a thousand rows of it a hundred times as far away as the others, takes 11.6 s for
+//! 3 rounds, and every parameter is finite.
 //!
 //! `cargo bench -p bakeoff-benches --bench shares` prints the share of every kernel of this crate, on the machine that it runs on.
 
