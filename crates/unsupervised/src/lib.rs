@@ -17,6 +17,20 @@
 //! 3 rounds, and every parameter is finite.
 //!
 //! `cargo bench -p bakeoff-benches --bench shares` prints the share of every kernel of this crate, on the machine that it runs on.
+//!
+//! On one thread there (118 GFLOP/s, 30.9 GB/s, 3.69 GHz), medians of nine turns:
+//!
+//! | kernel | ms | of the limit |
+//! |---|---|---|
+//! | k-means, 5 rounds, 20000×108, k = 256 | 36.42 | 32% of the peak of products of bytes |
+//! | k-means, 5 rounds, 10000×108, k = 1600 | 107.87 | 34% of the peak of products of bytes |
+//! | nearest centres, 5000×108, k = 1600 | 6.27 | 58% of the peak of products of bytes |
+//! | mixture, 2 rounds, 10000×64, k = 256 | 33.18 | 67% of the peak of multiply-adds |
+//! | pca, learned from 20000×128 in f64 | 26.62 | 21% of the peak of multiply-adds |
+//! | pca, 20000×128 to 64 | 5.64 | 49% of the peak of multiply-adds |
+//! | product quantiser, 3 rounds, 512×16384 | 287.44 | 38% of the peak of multiply-adds |
+//! | codes of 8 numbers, 512×16384 | 91.64 | 40% of the peak of multiply-adds |
+//! | codes back to numbers, 512×16384 | 10.55 | 11% of the bandwidth |
 
 mod distance;
 mod error;
