@@ -5,7 +5,7 @@
 //! registers. The way back, scores by rows, is a library's: there the copy is of what the cache holds already.
 //!
 //! Scores stand class by class, (k, n), so that a loss meets one class of many rows in a vector. Every sum adds its products
-//! in an order that the shapes fix; a row's scores do not depend on the rows beside it.
+//! in an order that the shapes fix; up to 64 classes, a row's scores do not depend on the rows beside it.
 
 use crate::element::Element;
 use crate::element::sealed::Vectors;
@@ -21,8 +21,9 @@ const ROWS: usize = 4;
 /// See [`ROWS`].
 const FEW_ROWS: usize = 2;
 
-/// Classes above which a library's product is faster: its copies are then few beside the product.
-const MOST_CLASSES: usize = 64;
+/// Classes above which a library's product is faster: its copies are then few beside the product. Up to here a row's scores
+/// do not depend on the rows beside it.
+pub const MOST_CLASSES: usize = 64;
 
 /// Numbers of all classes' weights that rows meet before the next ones: they stay in the first level cache.
 const BLOCK_NUMBERS: usize = 1 << 13;
@@ -90,7 +91,8 @@ impl<T: Element> Narrow<T> {
         }
         let x = beside(&x);
         let rows = rows(&x);
-        let out = out.outer_iter_mut().map(|class| class.into_slice().expect("scores of a class lie beside each other"));
+        let out =
+            out.outer_iter_mut().map(|class| class.into_slice().expect("scores of a class lie beside each other"));
         pulp::Arch::new().dispatch(Scores { narrow: self, rows, out: out.collect() });
     }
 }
@@ -176,23 +178,19 @@ fn sums<T: Element, S: Simd, const R: usize>(
     rows: [&[T::Vector<S>]; R],
     weights: &[[T::Vector<S>; CLASSES]],
 ) -> [[T; CLASSES]; R] {
-    let n = weights.len();
-    let rows = rows.map(|row| &row[..n]);
+    let rows = rows.map(|row| &row[..weights.len()]);
     let mut sums = [[T::splat(simd, T::zero()); CLASSES]; R];
-    for j in 0..n {
-        let weights = weights[j];
-        for r in 0..R {
-            let x = rows[r][j];
-            for c in 0..CLASSES {
-                sums[r][c] = T::fused(simd, x, weights[c], sums[r][c]);
+    for (j, weights) in weights.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let x = row[j];
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                *sum = T::fused(simd, x, weight, *sum);
             }
         }
     }
     let mut out = [[T::zero(); CLASSES]; R];
-    for r in 0..R {
-        for c in 0..CLASSES {
-            out[r][c] = <T as Vectors>::sum(simd, sums[r][c]);
-        }
+    for (out, sums) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *out = <T as Vectors>::sum(simd, *sums);
     }
     out
 }
@@ -208,7 +206,18 @@ mod tests {
 
     fn products_are_exact<T: Element>() {
         // Sizes on both sides of the groups of rows and classes and of the vectors, empty ones included.
-        for (n, d, k) in [(0, 3, 2), (1, 0, 2), (1, 1, 1), (3, 5, 4), (4, 16, 5), (7, 33, 6), (9, 70, 10), (130, 67, 13), (5, 1100, 12), (20, 40, 70)] {
+        for (n, d, k) in [
+            (0, 3, 2),
+            (1, 0, 2),
+            (1, 1, 1),
+            (3, 5, 4),
+            (4, 16, 5),
+            (7, 33, 6),
+            (9, 70, 10),
+            (130, 67, 13),
+            (5, 1100, 12),
+            (20, 40, 70),
+        ] {
             let (x, w) = (counting::<T>(n, d, 0), counting::<T>(k, d, 3));
             let bias: Vec<T> = (0..k).map(|class| T::of(class as f64)).collect();
             let narrow = Narrow::new(w.clone(), bias.clone());
