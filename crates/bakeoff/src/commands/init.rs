@@ -157,7 +157,7 @@ fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Opt
                 _ => None,
             })
             .collect();
-        let why = own.filter_map(|row| match &row.outcome {
+        let mut why = own.filter_map(|row| match &row.outcome {
             Outcome::Refused { reason } => Some(reason.clone()),
             Outcome::Failed { error } => Some(error.clone()),
             Outcome::Done(_) => None,
