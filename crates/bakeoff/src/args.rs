@@ -1,6 +1,6 @@
 //! The command line as typed.
 
-use crate::commands::{compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
+use crate::commands::{bench, compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     List(list::ListArgs),
     /// Gets a dataset, checks it, describes it or draws a contact sheet of it
     Data(data::DataArgs),
+    /// Compares the kernels of two revisions of bakeoff: instructions, times, results
+    Bench(bench::BenchArgs),
     /// Writes the generated tables of this repository's documents again
     #[command(hide = true)]
     Docs(docs::DocsArgs),

@@ -65,6 +65,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Export(args) => commands::export::export(args),
         Command::List(args) => commands::list::list(args),
         Command::Data(args) => commands::data::data(args),
+        Command::Bench(args) => commands::bench::bench(args),
         Command::Docs(args) => commands::docs::docs(args),
     }
 }
