@@ -1,7 +1,7 @@
 """Faults that a run must survive: faults.py WORK [KILLS]
 
 Runs a small grid undisturbed, then again while it is killed at random moments (50, or as many as are asked for), continued each
-time; and with a full disk, a folder that cannot be written, a damaged store, a clock that is set back, cells that take more than
+time, its networks from the states that they leave a hundred times a second; and with a full disk, a folder that cannot be written, a damaged store, a clock that is set back, cells that take more than
 they may, an impatient user, and a second process. What comes out must be what the undisturbed run found, bit for bit,
 timings aside. Needs root (a small tmpfs) and Debian's package faketime.
 """
@@ -26,7 +26,7 @@ tuning = { trials = 3 }
 [[pipeline]]
 name = "net"
 features = [{ kind = "pixels" }]
-classifier = { kind = "mlp", hidden = [32], epochs = 8 }
+classifier = { kind = "mlp", hidden = [32], epochs = 40 }
 [[pipeline]]
 name = "hog-svm"
 features = [{ kind = "hog" }]
@@ -48,7 +48,7 @@ def fail(text):
 
 
 def command(out, experiment="grid.toml"):
-    return [program, "run", str(work / experiment), "--out", str(out), "--json"]
+    return [program, "run", str(work / experiment), "--out", str(out), "--checkpoint", "0.01", "--json"]
 
 
 def run(out, expected=0, experiment="grid.toml", prefix=(), **options):

@@ -17,7 +17,8 @@ CIFAR = os.path.join(WORK, "data", "cifar-10-batches-bin")
 DIGITS = os.path.join(WORK, "data", "sign-digits")
 
 # (experiment, dataset or None, seconds allowed, MB allowed, {pipeline: (least, greatest) accuracy}). Pipelines of an
-# experiment that are not named are not run: those of coates-2011 with more words take minutes each.
+# experiment that are not named are not run: those of coates-2011 with more words take minutes each. Nor is cifar-10-strong,
+# whose mlp-deep is promised 65% in under 30 minutes and takes about as long as all of these together.
 # Promised: 90 s for fashion-mnist; CI allows three times as much, since shared machines are noisy.
 RUNS = [
     ("fashion-mnist", None, 270, 2048, {
@@ -26,7 +27,7 @@ RUNS = [
     ("cifar-10", CIFAR, 1200, 4096, {
         "pixels-softmax": (0.410, 1), "pixels-knn": (0.3388, 0.3408), "hog-softmax": (0.545, 1), "mlp-3": (0.55, 1)}),
     ("course-features", CIFAR, 300, 2048, {"hog-color-svm": (0.488, 1), "hog-color-mlp": (0.59, 1)}),
-    ("fashion-mnist-strong", None, 600, 4096, {"classic-best": (0.93, 1), "mlp-2": (0.89, 1)}),
+    ("fashion-mnist-strong", None, 1200, 4096, {"classic-best": (0.93, 1), "mlp-deep": (0.915, 1)}),
     ("bag-of-words", CIFAR, 600, 8192, {"fisher-svm": (0.63, 1), "visual-words-svm": (0.64, 1)}),
     # 73% is promised and 73.2% was found; clusters depend on the machine's vectors, so half a point is left to them.
     ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.725, 1)}),

@@ -1,4 +1,4 @@
-//! What this machine can do at most: multiply-adds in registers, and bytes to and from memory.
+//! What this machine can do at most: multiply-adds in registers, bytes to and from memory, cycles a second.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -50,6 +50,21 @@ pub fn peak(threads: usize) -> f64 {
     let start = Instant::now();
     let flops: f64 = (0..threads).into_par_iter().with_max_len(1).map(|_| pulp::Arch::new().dispatch(Peak)).sum();
     flops / start.elapsed().as_secs_f64() / 1e9
+}
+
+/// Pairs of an addition and a rotation, each waiting for the one before: two cycles on every processor of today.
+const PAIRS: u64 = 4_000_000;
+
+/// GHz of this thread's processor while it works.
+pub fn clock() -> f64 {
+    let mut value = black_box(1u64);
+    let time = seconds(|| {
+        for _ in 0..PAIRS {
+            value = value.wrapping_add(0x9e37_79b9_7f4a_7c15).rotate_left(7);
+        }
+        black_box(value);
+    });
+    2.0 * PAIRS as f64 / time / 1e9
 }
 
 /// GB/s of a ← b + c · s over arrays far larger than the caches, on rayon's current pool.

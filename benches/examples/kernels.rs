@@ -1,8 +1,9 @@
 //! Times single kernels on arrays from files, one call a line of its input, so that `benches/peers/kernels.py` can take
 //! turns between ours and a peer's in one run. A line is `NAME THREADS ARGUMENT…`, the answer a number:
 //!
-//! `peak 2` (GFLOP/s of multiply-adds in registers; all others answer seconds), `kmeans 2 X.npy START.npy ITERATIONS`,
-//! `gmm 2 X.npy COMPONENTS ITERATIONS` (an error where the likelihood of X is not finite), `hog 1 IMAGES.npy`,
+//! `peak 2` (GFLOP/s of multiply-adds in registers), `clock 1` (GHz; all others answer seconds), `kmeans 2 X.npy START.npy ITERATIONS`,
+//! `gmm 2 X.npy MEANS.npy ITERATIONS` (from equal weights and variances of 1), `likelihood 2 X.npy` (no seconds but the mean
+//! log-likelihood of X under the last mixture; an error where it or a parameter is not finite), `hog 1 IMAGES.npy`,
 //! `sift 1 IMAGES.npy STEP CELL`, `fisher 1 DESCRIPTORS.npy WEIGHTS.npy MEANS.npy VARIANCES.npy COUNT` (COUNT descriptors an
 //! image).
 //!
@@ -10,14 +11,15 @@
 
 #![expect(clippy::print_stdout, reason = "answering on standard output is what this program is for")]
 
-use bakeoff_benches::machine::peak;
+use bakeoff_benches::machine::{clock, peak};
 use bakeoff_core::params::NonNegative;
 use bakeoff_core::{Extractor, Images, Seed};
 use bakeoff_features::fisher::fisher_vector;
 use bakeoff_features::local::{Local, Sift};
 use bakeoff_features::{Hog, LocalDescriptors};
 use bakeoff_unsupervised::{Gmm, KMeans, Mixture};
-use ndarray::{Array2, Array4, Axis};
+use ndarray::{Array1, Array2, Array4, Axis};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::error::Error;
 use std::hint::black_box;
@@ -27,11 +29,12 @@ use std::time::Instant;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Arrays that were read before.
+/// Arrays that were read before, and the mixture that was learned last.
 #[derive(Default)]
 struct Files {
     rows: HashMap<String, Array2<f32>>,
     images: HashMap<String, Images>,
+    mixture: Option<Mixture>,
 }
 
 /// The sizes and the bytes of an `.npy` file.
@@ -89,6 +92,7 @@ fn encoding(extractor: &dyn Extractor, images: &Images) -> Result<f64, Failure> 
 fn answer(words: &[&str], files: &mut Files) -> Result<f64, Failure> {
     match *words {
         ["peak", threads] => Ok(peak(threads.parse()?)),
+        ["clock", _] => Ok(clock()),
         ["kmeans", _, x, start, iterations] => {
             let start = files.rows(start)?.clone();
             let k = NonZeroUsize::new(start.nrows()).ok_or("no centres")?;
@@ -104,23 +108,32 @@ fn answer(words: &[&str], files: &mut Files) -> Result<f64, Failure> {
             result.ok_or("not run")??;
             Ok(seconds)
         }
-        ["gmm", _, x, components, iterations] => {
-            let components = components.parse()?;
+        ["gmm", _, x, means, iterations] => {
+            let means = files.rows(means)?.clone();
             let gmm = Gmm {
-                components,
+                components: NonZeroUsize::new(means.nrows()).ok_or("no components")?,
                 iterations: iterations.parse()?,
                 tolerance: NonNegative::literal(0.0),
                 ..Gmm::default()
             };
+            let weights = Array1::from_elem(means.nrows(), 1.0 / means.nrows() as f32);
+            let variances = Array2::ones(means.dim());
             let x = files.rows(x)?;
             let mut fitted = None;
-            let seconds = timed(|| fitted = Some(gmm.fit(x.view(), Seed(0))));
-            let mixture = fitted.ok_or("not run")??;
-            let likelihood = mixture.mean_log_likelihood(x.view());
-            if !likelihood.is_finite() {
-                return Err(format!("a log-likelihood of {likelihood}").into());
-            }
+            let seconds =
+                timed(|| fitted = Some(gmm.fit_from(x.view(), weights.view(), means.view(), variances.view())));
+            files.mixture = Some(fitted.ok_or("not run")??);
             Ok(seconds)
+        }
+        ["likelihood", _, x] => {
+            let mixture = files.mixture.take().ok_or("no mixture was learned")?;
+            let parameters = mixture.weights().iter().chain(mixture.means()).chain(mixture.variances());
+            let likelihood = mixture.mean_log_likelihood(files.rows(x)?.view());
+            if !likelihood.is_finite() || !parameters.copied().all(f32::is_finite) {
+                return Err(format!("a log-likelihood of {likelihood}, or parameters that are not finite").into());
+            }
+            files.mixture = Some(mixture);
+            Ok(likelihood)
         }
         ["hog", _, images] => encoding(&Hog::default(), files.images(images)?),
         ["sift", _, images, step, cell] => {
@@ -137,7 +150,8 @@ fn answer(words: &[&str], files: &mut Files) -> Result<f64, Failure> {
             let (means, variances) = (files.rows(means)?.clone(), files.rows(variances)?.clone());
             let mixture = Mixture::of(&weights, &means, &variances)?;
             let (descriptors, count) = (files.rows(descriptors)?, count.parse::<usize>()?.max(1));
-            let images = descriptors.axis_chunks_iter(Axis(0), count);
+            // Image by image, as a run encodes them; the answers are as the peer's, one array an image.
+            let images = descriptors.axis_chunks_iter(Axis(0), count).into_par_iter();
             Ok(timed(|| images.map(|x| fisher_vector(&mixture, x, true)).collect::<Vec<_>>()))
         }
         _ => Err(format!("not a kernel: {words:?}").into()),

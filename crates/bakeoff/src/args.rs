@@ -1,6 +1,8 @@
 //! The command line as typed.
 
-use crate::commands::{bench, compare, data, docs, export, gather, list, predict, report, run, slurm, slurm_task};
+use crate::commands::{
+    bench, compare, data, docs, export, gather, init, lab, list, predict, report, run, slurm, slurm_task, watch,
+};
 use clap::{Parser, Subcommand};
 
 /// Do these images need a neural network, or do hand-made features with a linear classifier do? By how much, at what
@@ -14,6 +16,7 @@ Examples:
   bakeoff run                  a first comparison on built-in data, in seconds
   bakeoff run fashion-mnist    a built-in experiment
   bakeoff run ./my-photos      a folder with one sub-folder a class
+  bakeoff init ./my-photos     writes an experiment file for that folder
   bakeoff predict runs/quick/models/hog-color-svm.safetensors photo.jpg
                                what a model of that run makes of a photo
   bakeoff list                 everything that can be named
@@ -29,6 +32,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Runs an experiment, or continues it where an earlier run stopped
     Run(run::RunArgs),
+    /// Looks at a folder of images and writes a commented experiment file for it
+    Init(init::InitArgs),
     /// Runs an experiment as a job array of Slurm, or continues it there
     Slurm(slurm::SlurmArgs),
     /// Brings the shards of a run together
@@ -36,6 +41,9 @@ pub(crate) enum Command {
     /// One task of a job array
     #[command(hide = true)]
     SlurmTask(slurm_task::SlurmTaskArgs),
+    /// Serves the page of a run that is being worked on
+    #[command(hide = true)]
+    Watch(watch::WatchArgs),
     /// Renders the report of a run again, without computing anything anew
     Report(report::ReportArgs),
     /// Compares two runs, two pipelines, or pipelines over datasets, from stored results
@@ -44,8 +52,10 @@ pub(crate) enum Command {
     Predict(predict::PredictArgs),
     /// Takes results away (CSV, JSON lines, Parquet, an MLflow server), or a stored model (ONNX)
     Export(export::ExportArgs),
-    /// Lists datasets, features, classifiers and experiments
+    /// Lists datasets, features, classifiers, experiments and pages of the lab
     List(list::ListArgs),
+    /// Makes the lecture's demonstrations: what it says, run, drawn and measured
+    Lab(lab::LabArgs),
     /// Gets a dataset, checks it, describes it or draws a contact sheet of it
     Data(data::DataArgs),
     /// Compares the kernels of two revisions of bakeoff: instructions, times, results

@@ -1,6 +1,7 @@
 //! Everything that can be named, as data: what `list` prints and what the documents' tables are made of.
 
 use crate::algorithms::{CLASSIFIERS, EXTRACTORS};
+use crate::commands::lab;
 use crate::dataset;
 use crate::experiments::BUILT_IN;
 use anyhow::Context;
@@ -17,6 +18,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     ("features", || Ok(entries(EXTRACTORS))),
     ("classifiers", || Ok(entries(CLASSIFIERS))),
     ("experiments", experiments),
+    ("lab", || Ok(lab::described())),
 ];
 
 fn entries<T: ?Sized>(catalogues: &[&[Entry<T>]]) -> Vec<Value> {

@@ -66,7 +66,7 @@ pub(crate) fn instead(name: &str, of: &DatasetChoice) -> DatasetChoice {
 }
 
 /// What is to be known of the images of a dataset, as results keep it. `most_pairs` pairs are kept.
-fn audited(splits: &Splits, most_pairs: usize) -> bakeoff_results::Audit {
+pub(crate) fn audited(splits: &Splits, most_pairs: usize) -> bakeoff_results::Audit {
     let found = audit(splits);
     let duplicates = |of: audit::Duplicates| Duplicates { train: of.train, test: of.test, across: of.across };
     let place = |of: audit::Place| ImagePlace {

@@ -23,6 +23,13 @@ const SHARE: u64 = 8;
 /// Files that this process began to write.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
+/// What tells this program from others, by its bytes: the version stays the same while it is worked on. `None` when it
+/// cannot read itself.
+pub(crate) fn program() -> Option<String> {
+    let program = fs::read(std::env::current_exe().ok()?).ok()?;
+    Some(format!("{:x}", Sha256::digest(program)))
+}
+
 /// A folder of features.
 pub(crate) struct FeatureFolder {
     folder: PathBuf,
@@ -37,10 +44,7 @@ impl FeatureFolder {
         if limit == 0 {
             return None;
         }
-        // The version stays the same while a program is worked on; its bytes do not.
-        let program = fs::read(std::env::current_exe().ok()?).ok()?;
-        let program = format!("{:x}", Sha256::digest(program));
-        Some(Self { folder: dataset::root().join("features"), limit, program })
+        Some(Self { folder: dataset::root().join("features"), limit, program: program()? })
     }
 
     fn path(&self, key: &str) -> PathBuf {

@@ -11,6 +11,7 @@ mod experiments;
 mod feature_cache;
 mod host;
 mod interrupt;
+mod loopback;
 mod models;
 mod noise;
 mod opening;
@@ -20,10 +21,12 @@ mod progress;
 mod rendering;
 mod run_folder;
 mod slurm;
+mod states;
 mod terminal;
 mod threads;
 #[cfg(test)]
 mod trap;
+mod watching;
 mod workshop;
 
 use args::{Args, Command};
@@ -56,13 +59,16 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(args) => commands::run::run(args),
+        Command::Init(args) => commands::init::init(args),
         Command::Slurm(args) => commands::slurm::slurm(args),
         Command::Gather(args) => commands::gather::gather(args),
         Command::SlurmTask(args) => commands::slurm_task::slurm_task(args),
+        Command::Watch(args) => commands::watch::watch(args),
         Command::Report(args) => commands::report::report(args),
         Command::Compare(args) => commands::compare::compare(args),
         Command::Predict(args) => commands::predict::predict(args),
         Command::Export(args) => commands::export::export(args),
+        Command::Lab(args) => commands::lab::lab(args),
         Command::List(args) => commands::list::list(args),
         Command::Data(args) => commands::data::data(args),
         Command::Bench(args) => commands::bench::bench(args),

@@ -1,6 +1,7 @@
-//! Opening a file in the program that the system has for it.
+//! Opening a file or an address in the program that the system has for it.
 
 use anyhow::{Context, bail};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -17,11 +18,21 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 pub(crate) fn open(path: &Path) -> anyhow::Result<()> {
     // A name that begins with a dash would be read as an option.
     let path = path.canonicalize().with_context(|| format!("failed to find {}", path.display()))?;
+    start(path.as_os_str())
+}
+
+/// Opens an address in the browser.
+pub(crate) fn browse(address: &str) -> anyhow::Result<()> {
+    start(OsStr::new(address))
+}
+
+fn start(what: &OsStr) -> anyhow::Result<()> {
     let mut command = Command::new(OPENER);
-    let started = command.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let started = command.arg(what).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let what = what.display();
     match started {
         Ok(status) if status.success() || cfg!(target_os = "windows") => Ok(()),
-        Ok(status) => bail!("{OPENER} could not open {}: {status}", path.display()),
-        Err(error) => Err(error).with_context(|| format!("failed to start {OPENER} for {}", path.display())),
+        Ok(status) => bail!("{OPENER} could not open {what}: {status}"),
+        Err(error) => Err(error).with_context(|| format!("failed to start {OPENER} for {what}")),
     }
 }

@@ -99,6 +99,12 @@ pub(crate) fn read(folder: &Path, store: &Store) -> Pictures {
     parsed(&path).unwrap_or_else(|error| none(&format!("{error:#}")))
 }
 
+/// The pictures of a run as far as they are there; nothing is made.
+pub(crate) fn kept(folder: &Path) -> Pictures {
+    let path = folder.join(PICTURES);
+    if path.exists() { parsed(&path).unwrap_or_else(|error| none(&format!("{error:#}"))) } else { Pictures::default() }
+}
+
 fn parsed(path: &Path) -> anyhow::Result<Pictures> {
     let about = || format!("failed to read {}", path.display());
     let bytes = fs::metadata(path).with_context(about)?.len();

@@ -1,7 +1,9 @@
 //! What is shown while cells are worked on: a bar on a terminal, plain lines elsewhere.
 
 use crate::terminal;
+use crate::watching::Watcher;
 use bakeoff_core::Epoch;
+use bakeoff_report::Live;
 use bakeoff_results::{Cell, Confusion, Outcome, Row};
 use bakeoff_runner::clock::Stopwatch;
 use bakeoff_runner::{Event, Observer, Stage};
@@ -17,6 +19,8 @@ pub(crate) struct Progress {
     n_classes: usize,
     /// What is worked on, in words.
     at: String,
+    /// Who tells pages in a browser.
+    watcher: Option<Watcher>,
 }
 
 /// Units of the bar a cell.
@@ -30,13 +34,42 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { tally: Tally::default(), bar, test_labels, n_classes, at: String::new() }
+        Self { tally: Tally::default(), bar, test_labels, n_classes, at: String::new(), watcher: None }
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
+    /// Tells pages in a browser, too.
+    pub(crate) fn watched_by(self, watcher: Option<Watcher>) -> Self {
+        Self { watcher, ..self }
+    }
+
+    /// Takes the bar away, and gives back who tells pages.
+    pub(crate) fn finish(&mut self) -> Option<Watcher> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        self.at.clear();
+        self.tell_pages("");
+        self.watcher.take()
+    }
+
+    /// A stage or a pass is no news that must not be missed; that a cell begins or ends is.
+    fn tell_pages(&mut self, what: &str) {
+        let live = self.watcher.is_some().then(|| self.live(what));
+        if let (Some(watcher), Some(live)) = (&mut self.watcher, live) {
+            watcher.tell(&live, !what.is_empty());
+        }
+    }
+
+    /// How far it is, for pages.
+    fn live(&self, what: &str) -> Live {
+        Live {
+            done: self.tally.done,
+            cells: self.tally.cells(),
+            position: self.tally.position(),
+            at: format!("{}{what}", self.at),
+            seconds_left: self.tally.seconds_left(),
+            ended: false,
+            rows: 0,
         }
     }
 
@@ -47,7 +80,8 @@ impl Progress {
         }
     }
 
-    fn draw(&self, what: &str) {
+    fn draw(&mut self, what: &str) {
+        self.tell_pages(what);
         let Some(bar) = &self.bar else { return };
         bar.set_position((self.tally.position() * UNITS) as u64);
         let left =
@@ -95,6 +129,10 @@ impl Observer for Progress {
                 self.at = named(cell);
                 self.draw("");
             }
+            Event::Repeating { cell, number, of } => {
+                self.at = format!("{}, timing {number} of {of}", named(cell));
+                self.draw("");
+            }
             Event::Stage(stage) => {
                 self.tally.stage(stage);
                 self.draw(&format!(": {}", stage_name(stage)));
@@ -105,9 +143,11 @@ impl Observer for Progress {
             }
             Event::CellFinished { row } => {
                 self.tally.finish();
-                let left = self.tally.seconds_left().filter(|_| self.bar.is_none() && !self.tally.todo.is_empty());
+                let left = self.tally.seconds_left().filter(|_| self.bar.is_none() && self.tally.left() > 0);
                 let left = left.map_or(String::new(), |seconds| format!("; about {} left", clock(seconds)));
                 let (done, cells) = (self.tally.done, self.tally.cells());
+                self.at.clear();
+                self.tell_pages("");
                 self.line(&format!("[{done}/{cells}] {}: {}{left}", named(&row.cell), self.outcome(row)));
             }
         }
@@ -148,8 +188,8 @@ fn clock(seconds: f64) -> String {
 #[derive(Default)]
 struct Tally {
     done: usize,
-    /// Cells that are neither finished nor in work, the next one last.
-    todo: Vec<Kind>,
+    /// Cells that are neither finished nor in work, counted: a grid has thousands of cells and a handful of kinds.
+    todo: BTreeMap<Kind, usize>,
     current: Option<(Kind, Stopwatch)>,
     /// Share of the current cell, by its passes and trials.
     share: f64,
@@ -168,16 +208,27 @@ fn kind(cell: &Cell) -> Kind {
 
 impl Tally {
     fn of(done: usize, todo: &[&Cell]) -> Self {
-        Self { done, todo: todo.iter().rev().map(|cell| kind(cell)).collect(), ..Self::default() }
+        let mut counts = BTreeMap::new();
+        for cell in todo {
+            *counts.entry(kind(cell)).or_default() += 1;
+        }
+        Self { done, todo: counts, ..Self::default() }
+    }
+
+    fn left(&self) -> usize {
+        self.todo.values().sum()
     }
 
     fn cells(&self) -> usize {
-        self.done + self.todo.len() + usize::from(self.current.is_some())
+        self.done + self.left() + usize::from(self.current.is_some())
     }
 
     fn start(&mut self, cell: &Cell) {
-        self.todo.pop();
-        self.current = Some((kind(cell), Stopwatch::start()));
+        let kind = kind(cell);
+        if let Some(left) = self.todo.get_mut(&kind) {
+            *left = left.saturating_sub(1);
+        }
+        self.current = Some((kind, Stopwatch::start()));
         (self.share, self.trials) = (0.0, (0, 0));
     }
 
@@ -223,7 +274,7 @@ impl Tally {
             None => seconds / cells as f64,
         };
         let current = self.current.as_ref().map_or(0.0, |(kind, watch)| (expected(kind) - watch.elapsed().0).max(0.0));
-        Some(current + self.todo.iter().map(expected).sum::<f64>())
+        Some(current + self.todo.iter().map(|(kind, n)| *n as f64 * expected(kind)).sum::<f64>())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The folder of a run: which one it is, and what lies in it.
 //!
 //! `NAME/experiment.toml` the experiment as written, `NAME/host.json` the machine that began it, `NAME/results.sqlite`
-//! the rows, `NAME/models/` a fitted pipeline each, `NAME/pictures.json` the pictures of the report, `NAME/report/` what was rendered
+//! the rows, `NAME/models/` a fitted pipeline each, `NAME/states/` trainings that are not finished, `NAME/pictures.json` the pictures of the report, `NAME/report/` what was rendered
 //! last.
 //!
 //! A run is identified by the digest of its experiment as meant (with the content of its data), not by its name. Of
@@ -27,6 +27,8 @@ pub(crate) const HOST: &str = "host.json";
 pub(crate) const STORE: &str = "results.sqlite";
 /// The fitted pipelines.
 pub(crate) const MODELS: &str = "models";
+/// States of trainings that are not finished.
+pub(crate) const STATES: &str = "states";
 /// What a process that works on the run holds locked.
 pub(crate) const LOCK: &str = ".lock";
 /// Pictures of what was learned and of telling images.
@@ -100,7 +102,7 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
     }
     for entry in fs::read_dir(folder).with_context(about)? {
         let name = entry.with_context(about)?.file_name();
-        let is_ours = [EXPERIMENT, HOST, MODELS, PICTURES, REPORT, LOCK]
+        let is_ours = [EXPERIMENT, HOST, MODELS, STATES, PICTURES, REPORT, LOCK]
             .iter()
             .any(|ours| name == *ours || name == *temporary_name(ours));
         if !is_ours {
@@ -148,7 +150,8 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()
     written.with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn temporary_name(name: &str) -> String {
+/// The name under which a file of this name is written before it is whole.
+pub(crate) fn temporary_name(name: &str) -> String {
     format!(".{name}.part")
 }
 

@@ -94,6 +94,7 @@ fn nothing_that_fits_touches_a_test_image() {
         material: &material,
         machine: &host,
         cache: None,
+        states: None,
         most_model_bytes: 0,
         stop: &stop,
     };

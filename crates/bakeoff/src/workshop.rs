@@ -234,7 +234,10 @@ impl Observer for Voice {
         match event {
             Event::Stage(stage) => self.say(&Message::Stage(stage)),
             Event::Epoch(epoch) => self.say(&Message::Epoch(epoch.number, epoch.of, epoch.loss.to_bits())),
-            Event::Planned { .. } | Event::CellStarted { .. } | Event::CellFinished { .. } => {}
+            Event::Planned { .. }
+            | Event::CellStarted { .. }
+            | Event::Repeating { .. }
+            | Event::CellFinished { .. } => {}
         }
     }
 }

@@ -263,6 +263,11 @@ fn wrong_use_ends_with_2_and_help_with_0() {
     {
         ended(&call(room.path(), args), 2);
     }
+    for seconds in ["-1", "soon", "inf", "NaN"] {
+        let output = call(room.path(), &["run", &format!("--checkpoint={seconds}")]);
+        ended(&output, 2);
+        assert!(err(&output).contains("expected seconds, 0 or more"), "{}", err(&output));
+    }
     for args in [&["--help"][..], &["run", "--help"], &["report", "--help"], &["list", "--help"], &["--version"]] {
         ended(&call(room.path(), args), 0);
     }
@@ -416,6 +421,92 @@ fn a_killed_run_continues_with_what_it_had() {
     assert!(lines.any(|line| line.unwrap().contains("1 of 2 cells are there already")));
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+/// A network whose training takes a while, with everything that a state has to hold.
+fn long_training() -> String {
+    let network = "{ kind = \"mlp\", hidden = [64], optimiser = \"adam\", learning_rate = 1e-3, average = 0.9, batch_norm = true, \
+                   dropout = 0.1, early_stopping = true, patience = 1000, batch = 50, epochs = 200 }";
+    experiment(network).replace("dataset", "train_sizes = [400]\ndataset")
+}
+
+/// Starts the long training and ends it by this signal when it has left a state.
+fn broken_off(room: &Path, signal_name: &str, threads: &str) {
+    let mut child = bakeoff(room, &["run", "long.toml", "--threads", threads, "--checkpoint", "0.01"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let states = room.join("runs/long/states");
+    let has_state = || {
+        let names = fs::read_dir(&states).into_iter().flatten().flatten().map(|entry| entry.path());
+        names.into_iter().any(|path| path.extension().is_some_and(|ending| ending == "state"))
+    };
+    while !has_state() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended without having left a state");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    signal(&child, signal_name);
+    child.wait().unwrap();
+    assert_eq!(rows(&room.join("runs/long")).len(), 0, "it was finished before it was broken off");
+}
+
+#[test]
+fn a_training_that_was_broken_off_ends_with_the_same_bits() {
+    let room = room();
+    fs::write(room.path().join("long.toml"), long_training()).unwrap();
+    for (run, threads) in [("one", "1"), ("two", "2")] {
+        let output = call(room.path(), &["run", "long.toml", "--threads", threads, "--out", run, "--checkpoint", "0"]);
+        ended(&output, 0);
+        assert!(!room.path().join(run).join("states").exists());
+    }
+    broken_off(room.path(), "-KILL", "1");
+    broken_off(room.path(), "-INT", "2");
+    ended(&call(room.path(), &["run", "long.toml", "--threads", "2"]), 0);
+    assert!(!room.path().join("runs/long/states").exists(), "states outlive their cell");
+
+    let measured = |run: &str| match rows(&room.path().join(run)).remove(0).outcome {
+        Outcome::Done(measured) => measured,
+        other => panic!("{other:?}"),
+    };
+    let (one, two, broken) = (measured("one"), measured("two"), measured("runs/long"));
+    for other in [&two, &broken] {
+        assert_eq!((&one.predicted, &one.scores, &one.curve), (&other.predicted, &other.scores, &other.curve));
+        assert_eq!((one.epochs, one.converged, one.model_bytes), (other.epochs, other.converged, other.model_bytes));
+    }
+    assert_eq!(one.curve.len(), 200);
+    let weights = |run: &str| {
+        let bytes = fs::read(room.path().join(run).join("models/a.safetensors")).unwrap();
+        // Behind the header, which has the card with the time of day.
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert!(weights("one") == weights("two") && weights("one") == weights("runs/long"), "the stored weights differ");
+    // The row tells that it was broken off, and has the seconds of all its parts.
+    assert!(one.notes.is_empty() && two.notes.is_empty(), "{:?} {:?}", one.notes, two.notes);
+    assert!(broken.notes[0].starts_with("its training was broken off and went on from the state after epoch "));
+    assert!(broken.total.0 >= broken.fit[0].0 && broken.fit[0].0 > 0.0);
+}
+
+#[test]
+fn a_damaged_state_costs_the_training_and_not_the_run() {
+    let room = room();
+    fs::write(room.path().join("long.toml"), long_training()).unwrap();
+    broken_off(room.path(), "-KILL", "1");
+    for entry in fs::read_dir(room.path().join("runs/long/states")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    ended(&call(room.path(), &["run", "long.toml", "--threads", "1"]), 0);
+    ended(&call(room.path(), &["run", "long.toml", "--threads", "1", "--out", "whole"]), 0);
+    assert_eq!(timeless(&room.path().join("runs/long")), timeless(&room.path().join("whole")));
+    match &rows(&room.path().join("runs/long"))[0].outcome {
+        Outcome::Done(measured) => assert!(measured.notes.is_empty(), "{:?}", measured.notes),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

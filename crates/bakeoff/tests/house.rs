@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may import whom: STYLE's table, and `unsupervised`, which features and runner share. `*` is everybody.
+/// Who may import whom: STYLE's table, and `unsupervised`, which features and runner share and whose codes the lab shows. `*` is everybody.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("core", &[]),
     ("results", &[]),
@@ -23,6 +23,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["results"]),
     ("gallery", &["core", "features", "results", "report"]),
     ("interchange", &["core"]),
+    (
+        "lab",
+        &["core", "numeric", "unsupervised", "datasets", "features", "linear", "neighbors", "mlp", "report", "gallery"],
+    ),
+    ("playground", &["core", "numeric", "linear", "neighbors", "mlp"]),
     ("bakeoff", &["*"]),
     ("benches", &["core", "numeric", "datasets", "unsupervised", "features", "linear", "neighbors", "mlp"]),
 ];

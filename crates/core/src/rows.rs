@@ -6,7 +6,7 @@
 //! blocks can learn from it.
 
 use crate::seed::Seed;
-use ndarray::{Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Data, Ix2, s};
+use ndarray::{ArcArray2, Array2, ArrayBase, ArrayView2, ArrayViewMut2, Axis, Data, Ix2, s};
 
 /// n rows of d finite numbers.
 ///
@@ -21,6 +21,11 @@ pub trait Rows: Sync {
 
     /// All rows (n, d), where they lie in memory as one matrix.
     fn dense(&self) -> Option<ArrayView2<'_, f32>> {
+        None
+    }
+
+    /// All rows (n, d) to keep, without a copy of them; `None` where nobody shares them.
+    fn shared(&self) -> Option<ArcArray2<f32>> {
         None
     }
 

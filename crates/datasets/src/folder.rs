@@ -100,6 +100,32 @@ pub fn image_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     if found.is_empty() { Err(unusable(path, "there is no image in it")) } else { Ok(found) }
 }
 
+/// The sizes that the images of a folder have in their files, as (height, width).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSizes {
+    /// The one with the fewest pixels.
+    pub least: (usize, usize),
+    /// The one in the middle when they are ordered by pixels.
+    pub median: (usize, usize),
+    /// The one with the most pixels.
+    pub greatest: (usize, usize),
+}
+
+/// The sizes of all image files below a folder, from their headers. Files that cannot be read do not count: loading tells of them.
+///
+/// # Errors
+/// [`LoadError`] when the folder cannot be read or holds no image that can be.
+pub fn file_sizes(folder: &Path) -> Result<FileSizes, LoadError> {
+    let paths = image_files(folder)?;
+    let measure = |path: &PathBuf| decode::measure(path, &read_file(path).ok()?).ok();
+    let mut sizes: Vec<(usize, usize)> = paths.par_iter().filter_map(measure).collect();
+    sizes.sort_unstable_by_key(|&(height, width)| (height * width, height));
+    match (sizes.first(), sizes.get(sizes.len() / 2), sizes.last()) {
+        (Some(&least), Some(&median), Some(&greatest)) => Ok(FileSizes { least, median, greatest }),
+        _ => Err(unusable(folder, "no image in it can be read")),
+    }
+}
+
 /// The size of all images, when they have the same and it is small.
 fn own_size(entries: &[Entry]) -> Option<(usize, usize)> {
     let measure = |entry: &Entry| decode::measure(&entry.path, &read_file(&entry.path).ok()?).ok();

@@ -26,7 +26,7 @@ mod problem;
 
 pub use catalogue::{CATALOGUE, Named, named};
 pub use digest::content_hash;
-pub use folder::{Fit, FolderOptions, image_files, read_fitted};
+pub use folder::{FileSizes, Fit, FolderOptions, file_sizes, image_files, read_fitted};
 pub use npz::NpzOptions;
 pub use parquet::ParquetOptions;
 pub use source::{Source, check_table, default_root, open};

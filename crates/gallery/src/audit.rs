@@ -39,8 +39,9 @@ fn beside(run: &Run, splits: &Splits, pair: &DuplicatePair) -> Option<Picture> {
         format!("{part} image {}{file} ({class})", place.position)
     };
     let kind = if pair.exact { "same pixels" } else { "look the same" };
-    let caption = format!("{} and {}: {kind}", told(&pair.a), told(&pair.b));
-    picture(&both, (height, 2 * width, channels), caption.clone(), caption)
+    let (a, b) = (told(&pair.a), told(&pair.b));
+    let alt = format!("{a} and {b}: {kind}");
+    picture(&both, (height, 2 * width, channels), alt, format!("{kind}\n{a}\n{b}"))
 }
 
 fn of<'a>(splits: &'a Splits, place: &ImagePlace) -> Option<&'a [u8]> {

@@ -13,7 +13,18 @@ pub(crate) struct Cells {
     pub(crate) columns: usize,
     pub(crate) orientations: usize,
     pub(crate) signed: bool,
+    /// Where the first bin of directions has its middle, in bins, and which way the bins turn.
+    pub(crate) turning: Turning,
     pub(crate) values: Vec<f32>,
+}
+
+/// How bins of directions follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turning {
+    /// From between the first two directions, clockwise as the image is seen: HoG's.
+    Down,
+    /// From the right, a quarter turn up: SIFT's.
+    Up,
 }
 
 /// Strokes below this share of the strongest are not drawn.
@@ -35,7 +46,11 @@ impl Cells {
             let (cell, bin) = (i / self.orientations, i % self.orientations);
             let (row, column) = (cell / self.columns, cell % self.columns);
             // The edge is at a right angle to its gradient.
-            let angle = (bin as f32 + 0.5) * turn / self.orientations as f32 + PI / 2.0;
+            let middle = match self.turning {
+                Turning::Down => bin as f32 + 0.5,
+                Turning::Up => -(bin as f32),
+            };
+            let angle = middle * turn / self.orientations as f32 + PI / 2.0;
             let (dx, dy) = (0.45 * angle.cos(), 0.45 * angle.sin());
             let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
             let share = |cells: f32, before: f32, length: usize| (cells * side as f32 - before) / length as f32;
@@ -70,7 +85,7 @@ pub fn glyphs(settings: &Hog, images: ImagesView<'_>, labels: &[usize], classes:
         let mut row = Array2::zeros((1, encoder.dim()));
         encoder.encode_into(images.range(image, image + 1), row.view_mut());
         let values = row.into_raw_vec_and_offset().0;
-        let cells = Cells { rows, columns, orientations, signed: settings.signed, values };
+        let cells = Cells { rows, columns, orientations, signed: settings.signed, turning: Turning::Down, values };
         let strokes = if cells.is_whole() { cells.strokes((height, width), cell) } else { return None };
         let alt = format!("gradient directions in each cell of a {}", classes[class]);
         let picture = picture(images.image(image), images.shape(), alt, classes[class].clone())?;
@@ -106,7 +121,7 @@ pub(crate) fn template(settings: &Hog, (height, width): (usize, usize), weights:
         }
         _ => return None,
     }
-    Some(Cells { rows, columns, orientations, signed: settings.signed, values })
+    Some(Cells { rows, columns, orientations, signed: settings.signed, turning: Turning::Down, values })
 }
 
 #[cfg(test)]

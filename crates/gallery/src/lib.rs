@@ -14,6 +14,7 @@ pub use audit::audit;
 pub use families::{Family, families};
 pub use hog::glyphs;
 pub use learned::{Learned, learned};
+pub use png::{picture, shades};
 pub use telling::{Scores, telling};
 
 use bakeoff_report::{Gallery, Pictures};

@@ -8,7 +8,7 @@ use image::{ExtendedColorType, ImageEncoder};
 const LONGEST_SIDE: usize = 96;
 
 /// A picture of bytes (height, width, channels) with 1 or 3 channels; `None` when they are not that many, or the encoder gives up.
-pub(crate) fn picture(bytes: &[u8], shape: (usize, usize, usize), alt: String, caption: String) -> Option<Picture> {
+pub fn picture(bytes: &[u8], shape: (usize, usize, usize), alt: String, caption: String) -> Option<Picture> {
     let (height, width, channels) = shape;
     if bytes.len() != height.checked_mul(width)?.checked_mul(channels)? || bytes.is_empty() {
         return None;
@@ -46,7 +46,7 @@ fn smaller(bytes: &[u8], (height, width, channels): (usize, usize, usize), every
 }
 
 /// Numbers as shades about middle grey, which is 0; the greatest of them in absolute value is black or white.
-pub(crate) fn shades(numbers: &[f32]) -> Vec<u8> {
+pub fn shades(numbers: &[f32]) -> Vec<u8> {
     let greatest = numbers.iter().filter(|v| v.is_finite()).fold(0.0f32, |most, v| most.max(v.abs()));
     let scale = if greatest > 0.0 { 127.0 / greatest } else { 0.0 };
     numbers.iter().map(|v| if v.is_finite() { (128.0 + v * scale).round() as u8 } else { 128 }).collect()

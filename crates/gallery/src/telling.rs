@@ -49,13 +49,25 @@ pub fn telling(
         }
     }
     let nobody = answers.nobody();
+    let suspects = teller.suspects(&nobody);
+    let rest: Vec<usize> = nobody.iter().copied().filter(|image| !suspects.contains(image)).collect();
     let caption = format!(
-        "{} that no pipeline gets right with any seed{}. Those come first that most pipelines take for the same \
-         class: some of them may be labelled wrongly.",
-        counted(nobody.len()),
-        first_of(nobody.len()),
+        "{} that every pipeline takes for the same other class with every seed{}: that is what wrong labels look like, and hard images too. \
+         Those come first whose scores prefer that class most. A suspicion and no proof; the figures above count them as they are labelled.",
+        counted(suspects.len()),
+        first_of(suspects.len()),
     );
-    galleries.push(teller.gallery("Wrong with every pipeline", caption, &nobody));
+    galleries.push(teller.gallery("Suspected label errors", caption, &suspects));
+    let of_them = match suspects.len() {
+        0 => String::new(),
+        n => format!(" ({n} more, on which all agree, stand under the suspected label errors)"),
+    };
+    let caption = format!(
+        "{} that no pipeline gets right with any seed, and on which they do not agree{of_them}{}.",
+        counted(rest.len()),
+        first_of(rest.len()),
+    );
+    galleries.push(teller.gallery("Wrong with every pipeline", caption, &rest));
     galleries.retain(|gallery| !gallery.pictures.is_empty());
     galleries
 }
@@ -68,6 +80,11 @@ fn first_of(n: usize) -> String {
     if n > SHOWN { format!("; the first {SHOWN}") } else { String::new() }
 }
 
+/// A score with two decimals and a true minus sign.
+fn signed(score: f32) -> String {
+    format!("{score:.2}").replace('-', "−")
+}
+
 struct Teller<'a> {
     run: &'a Run,
     answers: &'a Answers,
@@ -78,6 +95,32 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Of images that nobody gets right, those that all pipelines take for the same class, those first whose scores prefer it most to their
+    /// label. Pipelines of one family err alike, so there must be two families at least.
+    fn suspects(&self, nobody: &[usize]) -> Vec<usize> {
+        let all_agree = |image: &&usize| self.classes_said(**image).len() == 1;
+        let mut suspects: Vec<usize> = nobody.iter().filter(all_agree).copied().collect();
+        if self.best.len() < 2 {
+            return Vec::new();
+        }
+        // Scores of different pipelines have no common scale: each pipeline ranks the images, and the ranks are summed.
+        let mut ranks: BTreeMap<usize, usize> = suspects.iter().map(|&image| (image, 0)).collect();
+        for pipeline in &self.answers.pipelines {
+            let margin = |image: usize| {
+                let said = self.score(&pipeline.name, image, pipeline.class[image]);
+                Some(said? - self.score(&pipeline.name, image, *self.answers.labels.get(image)?)?)
+            };
+            let mut margins: Vec<(usize, f32)> =
+                suspects.iter().filter_map(|&image| Some((image, margin(image)?))).collect();
+            margins.sort_by(|a, b| b.1.total_cmp(&a.1));
+            for (rank, (image, _)) in margins.iter().enumerate() {
+                ranks.entry(*image).and_modify(|sum| *sum += rank);
+            }
+        }
+        suspects.sort_by_key(|image| ranks.get(image).copied());
+        suspects
+    }
+
     fn gallery(&self, title: &str, caption: String, images: &[usize]) -> Gallery {
         let pictures = images.iter().take(SHOWN).filter_map(|&image| self.picture(image)).collect();
         Gallery { title: title.to_owned(), caption, pictures }
@@ -93,7 +136,7 @@ impl Teller<'_> {
             self.classes_said(image).iter().map(|(class, by)| self.said(image, *class, by)).collect();
         let alt = format!("test image {image}, a {truth}, taken for {}", said.join("; "));
         let best: Vec<String> = self.best.iter().map(|place| self.by(*place, image)).collect();
-        let caption = format!("{truth}. {}", best.join("; "));
+        let caption = format!("{truth}\n{}", best.join("\n"));
         picture(self.test.image(image), self.test.shape(), alt, caption)
     }
 
@@ -101,7 +144,8 @@ impl Teller<'_> {
     fn by(&self, place: usize, image: usize) -> String {
         let pipeline = &self.answers.pipelines[place];
         let class = pipeline.class[image];
-        let score = self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {score:.2}"));
+        let score =
+            self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {}", signed(score)));
         format!("{}: {}{score}", pipeline.name, self.class(class))
     }
 
@@ -121,7 +165,7 @@ impl Teller<'_> {
         let named = |place: &usize| {
             let name = self.answers.pipelines[*place].name.as_str();
             let score = self.score(name, image, class);
-            score.map_or_else(|| name.to_owned(), |score| format!("{name} (score {score:.2})"))
+            score.map_or_else(|| name.to_owned(), |score| format!("{name} (score {})", signed(score)))
         };
         let all = by.len() == self.answers.pipelines.len();
         let who = match by {
@@ -179,9 +223,48 @@ mod tests {
         let images = Images::new(Array4::zeros((3, 2, 2, 1))).unwrap();
         let galleries = telling(&run(&["cat", "<b>"]), &answers, &families, &scores, images.view());
         let captions: Vec<&str> = galleries.iter().map(|g| g.pictures[0].caption.as_str()).collect();
-        assert_eq!(captions, ["cat. a: cat 2.00; b: <b>", "<b>. a: cat 3.00; b: <b>", "<b>. a: cat 0.50; b: cat"]);
-        assert!(galleries[2].caption.starts_with("1 test image that no pipeline gets right"));
+        assert_eq!(captions, ["cat\na: cat 2.00\nb: <b>", "<b>\na: cat 3.00\nb: <b>", "<b>\na: cat 0.50\nb: cat"]);
+        assert!(
+            galleries[2].title == "Suspected label errors"
+                && galleries[2].caption.starts_with("1 test image that every pipeline")
+        );
         // Images of another number are those of other data.
         assert!(telling(&run(&["cat", "dog"]), &answers, &families, &scores, images.view().range(0, 2)).is_empty());
+    }
+
+    #[test]
+    fn suspects_are_what_all_take_for_the_same_other_class() {
+        let of = |name: &str, class: [usize; 4]| PipelineAnswers {
+            name: name.to_owned(),
+            seeds: 1,
+            right: vec![0; 4],
+            class: class.to_vec(),
+        };
+        // Both are wrong on all four images; on the third they do not agree.
+        let answers =
+            Answers { labels: vec![0, 0, 0, 0], pipelines: vec![of("a", [1, 1, 1, 2]), of("b", [1, 1, 2, 2])] };
+        let family = |name, pipeline: &str| Family { name, pipelines: vec![pipeline.to_owned()] };
+        let families = [family("networks", "a"), family("linear classifiers", "b")];
+        // Of images 0, 1 and 3 both scores prefer the wrong class most on image 3, least on image 0.
+        let scores = |last: f32| vec![0.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, last];
+        let scores = Scores::from([("a".to_owned(), scores(3.0)), ("b".to_owned(), scores(9.0))]);
+        let images = Images::new(Array4::zeros((4, 2, 2, 1))).unwrap();
+        let run = run(&["cat", "dog", "eel"]);
+        let galleries = telling(&run, &answers, &families, &scores, images.view());
+        let told = |title: &str| -> Vec<String> {
+            let gallery = galleries.iter().find(|gallery| gallery.title == title);
+            gallery
+                .into_iter()
+                .flat_map(|g| &g.pictures)
+                .map(|p| p.alt.split(',').next().unwrap_or("").to_owned())
+                .collect()
+        };
+        assert_eq!(told("Suspected label errors"), ["test image 3", "test image 1", "test image 0"]);
+        assert_eq!(told("Wrong with every pipeline"), ["test image 2"]);
+        // One family alone gives no reason to suspect a label.
+        let one = [Family { name: "networks", pipelines: vec!["a".to_owned(), "b".to_owned()] }];
+        let galleries = telling(&run, &answers, &one, &scores, images.view());
+        assert_eq!(galleries.iter().map(|g| g.title.as_str()).collect::<Vec<_>>(), ["Wrong with every pipeline"]);
+        assert_eq!(galleries[0].pictures.len(), 4);
     }
 }

@@ -1,6 +1,7 @@
 //! Linear classifiers s = W x + b (the lecture's A1): softmax and support vector machines.
 
 pub mod averaged;
+mod descent;
 mod machine;
 mod objective;
 mod precondition;
@@ -10,6 +11,7 @@ pub mod svm;
 use bakeoff_core::{Classifier, Entry};
 
 pub use averaged::{OneVsAll, OneVsAllLoss};
+pub use descent::Descent;
 pub use machine::{LinearModel, Solver};
 pub use objective::{Objective, Source};
 pub use softmax::Softmax;

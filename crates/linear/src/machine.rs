@@ -1,5 +1,6 @@
 //! What all linear classifiers share: the settings, the two solvers, the model.
 
+use crate::descent::Descent;
 use crate::objective::{Objective, Source};
 use crate::precondition::Preconditioner;
 use bakeoff_core::classifier::check_rows;
@@ -9,7 +10,7 @@ use bakeoff_core::{
 };
 use bakeoff_numeric::optim::shuffle;
 use bakeoff_numeric::{Lbfgs, Loss, Schedule, Sgd, matmul_here, score_rows};
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -129,7 +130,7 @@ impl Training {
         let Self { learning_rate, momentum, l2, l1, schedule, .. } = *self;
         let sgd = Sgd { learning_rate, momentum, l2, l1, schedule };
         let (n, of, batch) = (x.n_rows(), self.epochs.get(), self.batch.get().min(x.n_rows()));
-        let mut descent = Descent::new(self.loss, sgd, y.n_classes(), x.dim(), batch);
+        let mut descent = Descent::new(LinearModel::zero(y.n_classes(), x.dim()), self.loss, sgd, batch);
         let steps = n.div_ceil(batch);
         let mut rng = seed.derive("sgd").rng();
         let mut order: Vec<usize> = (0..n).collect();
@@ -149,63 +150,15 @@ impl Training {
                 return Err(FitError::NonFinite { epoch, step: steps, loss });
             }
             if on_epoch(Epoch::new(epoch, of, loss)).is_break() {
-                return Ok(Fitted { model: Box::new(descent.model), epochs: epoch, converged: false });
+                return Ok(Fitted { model: Box::new(descent.into_model()), epochs: epoch, converged: false });
             }
         }
-        Ok(Fitted { model: Box::new(descent.model), epochs: of, converged: true })
+        Ok(Fitted { model: Box::new(descent.into_model()), epochs: of, converged: true })
     }
 }
 
 /// Weights above which L-BFGS is refused: ten pairs of steps and the working vectors take 3.8 GB in f64.
 const MOST_LBFGS_PARAMETERS: usize = 1 << 24;
-
-/// The state of stochastic gradient descent on a linear classifier.
-struct Descent {
-    loss: Loss,
-    sgd: Sgd,
-    model: LinearModel,
-    velocity: LinearModel,
-    /// The rows of a step.
-    rows: Array2<f32>,
-}
-
-impl Descent {
-    fn new(loss: Loss, sgd: Sgd, k: usize, d: usize, batch: usize) -> Self {
-        let zero = || LinearModel { w: Array2::zeros((k, d)), b: Array1::zeros(k) };
-        Self { loss, sgd, model: zero(), velocity: zero(), rows: Array2::zeros((batch, d)) }
-    }
-
-    /// One step on these rows; their summed loss before it.
-    fn step(&mut self, x: &dyn Rows, y: &[usize], rows: &[usize], factor: f64) -> f64 {
-        x.read_into(rows, self.rows.slice_mut(s![..rows.len(), ..]));
-        let x = self.rows.slice(s![..rows.len(), ..]);
-        let classes: Vec<usize> = rows.iter().map(|&i| y[i]).collect();
-        let mut scores = Array2::zeros((rows.len(), self.model.b.len()));
-        matmul_here(x, self.model.w.t(), scores.view_mut());
-        scores += &self.model.b;
-        let loss = self.loss.into_gradient(scores.view_mut(), &classes);
-        scores /= rows.len() as f32;
-        let mut gradient = Array2::zeros(self.model.w.dim());
-        matmul_here(scores.t(), x, gradient.view_mut());
-        let bias_gradient = scores.sum_axis(Axis(0));
-        let (model, velocity) = (&mut self.model, &mut self.velocity);
-        self.sgd.update(slice_mut(&mut model.w), slice_mut(&mut velocity.w), slice(&gradient), factor, true);
-        self.sgd.update(slice_mut(&mut model.b), slice_mut(&mut velocity.b), slice(&bias_gradient), factor, false);
-        loss
-    }
-
-    fn penalty(&self) -> f64 {
-        self.sgd.penalty(slice(&self.model.w))
-    }
-}
-
-fn slice<D: ndarray::Dimension>(array: &ndarray::Array<f32, D>) -> &[f32] {
-    array.as_slice().expect("made in standard layout")
-}
-
-fn slice_mut<D: ndarray::Dimension>(array: &mut ndarray::Array<f32, D>) -> &mut [f32] {
-    array.as_slice_mut().expect("made in standard layout")
-}
 
 /// s = W x + b.
 #[derive(Debug, Clone, PartialEq)]
@@ -239,6 +192,11 @@ impl Model for LinearModel {
 }
 
 impl LinearModel {
+    /// W = 0 and b = 0, for k classes and d columns: where training starts.
+    pub fn zero(k: usize, d: usize) -> Self {
+        Self { w: Array2::zeros((k, d)), b: Array1::zeros(k) }
+    }
+
     /// The model for rows of `d` columns and k classes that [`Model::learned`] came from.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use bakeoff_core::Rows;
 use bakeoff_core::rows::{for_each_block, rows_a_block};
 use bakeoff_numeric::optim::penalty;
-use bakeoff_numeric::{Loss, matmul_add_here, matmul_here};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, NdFloat, s};
+use bakeoff_numeric::{Element, Loss, Narrow, matmul_add_here};
+use ndarray::{Array1, Array2, ArrayView2, Axis, NdFloat, s};
 use rayon::prelude::*;
 
 /// Where the rows of an objective are.
@@ -23,7 +23,7 @@ impl<'a> Source<'a, f32> {
     }
 }
 
-impl<T: NdFloat> Source<'_, T> {
+impl<T: Element> Source<'_, T> {
     fn n_rows(&self) -> usize {
         match self {
             Self::Dense(x) => x.nrows(),
@@ -71,8 +71,8 @@ pub struct Objective<'a, T> {
 
 /// Rows that are scored and multiplied back while they are in the cache, at most.
 const TILE: usize = 128;
-/// Numbers of such a tile: 1 MB.
-const TILE_NUMBERS: usize = 1 << 18;
+/// Numbers of such a tile: half a megabyte.
+const TILE_NUMBERS: usize = 1 << 17;
 
 /// Rows whose gradient is summed in the precision of the data before it joins the f64 sum: the order of additions is
 /// fixed by this and not by threads. Sixteen parts are enough to balance, and each holds a gradient.
@@ -80,7 +80,7 @@ fn rows_a_part(n: usize) -> usize {
     n.div_ceil(16).clamp(TILE, 4096)
 }
 
-impl<T: NdFloat> Objective<'_, T> {
+impl<T: Element> Objective<'_, T> {
     /// k · d + k.
     pub fn n_parameters(&self) -> usize {
         self.n_classes * (self.x.dim() + 1)
@@ -104,9 +104,10 @@ impl<T: NdFloat> Objective<'_, T> {
     pub fn value_and_gradient(&self, parameters: &[f64], gradient: &mut [f64]) -> f64 {
         let (k, d) = (self.n_classes, self.x.dim());
         let (w, b) = self.unpack::<T>(parameters);
+        let narrow = Narrow::new(w, b.to_vec());
         let (n, part) = (self.x.n_rows(), rows_a_part(self.x.n_rows()));
         let parts = (0..n.div_ceil(part)).into_par_iter();
-        let parts = parts.map(|i| self.part(i * part, ((i + 1) * part).min(n), w.view(), b.view()));
+        let parts = parts.map(|i| self.part(i * part, ((i + 1) * part).min(n), &narrow));
         let parts: Vec<Part<T>> = parts.collect();
         gradient.fill(0.0);
         let (gradient_w, gradient_b) = gradient.split_at_mut(k * d);
@@ -124,17 +125,17 @@ impl<T: NdFloat> Objective<'_, T> {
         loss / n + penalty(self.l2, 0.0, w)
     }
 
-    fn part(&self, start: usize, end: usize, w: ArrayView2<'_, T>, b: ArrayView1<'_, T>) -> Part<T> {
-        let mut part = Part { loss: 0.0, w: Array2::zeros(w.dim()), b: Array1::zeros(b.len()) };
-        let mut scores = Array2::zeros((TILE, b.len()));
+    fn part(&self, start: usize, end: usize, narrow: &Narrow<T>) -> Part<T> {
+        let k = self.n_classes;
+        let mut part = Part { loss: 0.0, w: Array2::zeros((k, narrow.dim())), b: Array1::zeros(k) };
+        let mut scores = Array2::zeros((k, TILE));
         self.x.for_each_tile(start, end, |first, x| {
             let y = &self.y[first..first + x.nrows()];
-            let mut scores = scores.slice_mut(s![..y.len(), ..]);
-            matmul_here(x, w.t(), scores.view_mut());
-            scores += &b;
-            part.loss += self.loss.into_gradient(scores.view_mut(), y);
-            matmul_add_here(scores.t(), x, part.w.view_mut());
-            part.b += &scores.sum_axis(Axis(0));
+            let mut scores = scores.slice_mut(s![.., ..y.len()]);
+            narrow.scores(x, scores.view_mut());
+            part.loss += self.loss.into_gradient_by_class(scores.view_mut(), y);
+            matmul_add_here(scores.view(), x, part.w.view_mut());
+            part.b += &scores.sum_axis(Axis(1));
         });
         part
     }

@@ -374,9 +374,14 @@ mod tests {
 
     #[test]
     fn an_identity_network_equals_its_collapsed_form() {
-        let network = Network::new(&shape(6, &[9], Activation::Identity, 4), Initialisation::Xavier, Seed(1));
+        let mut network = Network::new(&shape(6, &[9], Activation::Identity, 4), Initialisation::Xavier, Seed(1));
+        let mut i = 0.0;
+        network.for_each_number(|v| {
+            i += 1.0;
+            *v += 0.1 * f64::sin(i);
+        });
         let [first, second] = [0, 1].map(|l| &dense(&network.stages[l]).affine);
-        let collapsed = rows().dot(&second.w.dot(&first.w).t());
+        let collapsed = rows().dot(&second.w.dot(&first.w).t()) + (second.w.dot(&first.b) + &second.b);
         assert!((scores(&network, &rows()) - collapsed).iter().all(|d| d.abs() < 1e-12));
     }
 

@@ -58,15 +58,15 @@ pub struct Mlp {
     pub weight_decay: NonNegative,
     /// How weights start.
     pub initialisation: Initialisation,
-    /// How steps are made: `sgd` (with `momentum`), `nesterov`, or `adam` (also called `adamw`).
+    /// How steps are made: `sgd` (with `momentum`), `nesterov`, `adam` (also called `adamw`), or `lion`.
     pub optimiser: Rule,
     /// The greatest learning rate.
     pub learning_rate: Positive,
-    /// ρ of v ← ρ v + dW; W ← W − lr · v. Not of Adam.
+    /// ρ of v ← ρ v + dW; W ← W − lr · v. Not of Adam and Lion.
     pub momentum: Fraction,
-    /// β₁ of Adam.
+    /// β₁ of Adam and Lion.
     pub beta1: Fraction,
-    /// β₂ of Adam.
+    /// β₂ of Adam and Lion; 0.99 is usual for Lion.
     pub beta2: Fraction,
     /// The learning rate over time.
     pub schedule: Schedule,
@@ -172,8 +172,11 @@ impl Mlp {
         }
     }
 
-    /// The network for rows of d numbers and k classes; refused when it, or what it computes for a batch, would not fit.
-    pub(crate) fn shape(&self, d: usize, k: usize, batch: usize) -> Result<Shape, FitError> {
+    /// The network for rows of d numbers and k classes, trained with `batch` rows a step.
+    ///
+    /// # Errors
+    /// [`FitError::Refused`] when it, or what it computes for a batch, would not fit into memory.
+    pub fn shape(&self, d: usize, k: usize, batch: usize) -> Result<Shape, FitError> {
         let (width, expansion) = (self.width.get(), self.expansion.get());
         let shape = Shape {
             inputs: d,
@@ -196,7 +199,8 @@ impl Mlp {
         Ok(shape)
     }
 
-    pub(crate) fn optimiser(&self) -> Optimiser {
+    /// How steps are made.
+    pub fn optimiser(&self) -> Optimiser {
         Optimiser {
             rule: self.optimiser,
             momentum: self.momentum.get(),

@@ -49,10 +49,10 @@ impl Recipe for Knn {
 }
 
 impl Classifier for Knn {
-    fn fit(&self, x: &dyn Rows, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
-        check_rows(x, y)?;
+    fn fit(&self, rows: &dyn Rows, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
+        check_rows(rows, y)?;
         let k = self.k.get();
-        let Some(x) = x.dense() else {
+        let Some(x) = rows.dense() else {
             let reason =
                 "knn compares with every training row, so that they must lie in memory: fewer numbers an image";
             return Err(FitError::refused(reason));
@@ -60,7 +60,7 @@ impl Classifier for Knn {
         if k > x.nrows() {
             return Err(FitError::refused(format!("{k} neighbours of {} training rows", x.nrows())));
         }
-        let index = Index::new(x.to_owned(), self.distance);
+        let index = Index::new(rows.shared().unwrap_or_else(|| x.to_owned().into_shared()), self.distance);
         // There is nothing to interrupt; the one pass is told for the progress display.
         let _ = on_epoch(Epoch::new(1, 1, 0.0));
         Ok(Fitted { model: Box::new(Votes { index, labels: y.clone(), k }), epochs: 1, converged: true })

@@ -8,13 +8,14 @@
 
 use crate::knn::Distance;
 use bakeoff_numeric::matmul_here;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
+use ndarray::{ArcArray2, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Training rows, ready to be searched.
 pub struct Index {
-    rows: Array2<f32>,
+    /// Shared with whoever made them: they are as large as the training rows.
+    rows: ArcArray2<f32>,
     distance: Distance,
     /// |x|² of each row for L2, 0 for L1.
     squares: Vec<f32>,
@@ -28,8 +29,9 @@ const TILE: usize = 512;
 
 impl Index {
     /// Takes training rows (n, d).
-    pub fn new(rows: Array2<f32>, distance: Distance) -> Self {
-        let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
+    pub fn new(rows: impl Into<ArcArray2<f32>>, distance: Distance) -> Self {
+        let rows = rows.into();
+        let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned().into_shared() };
         let norms: Vec<f64> = rows.axis_iter(Axis(0)).into_par_iter().map(|row| norm(row, distance)).collect();
         let squares = match distance {
             Distance::L2 => norms.iter().map(|norm| (norm * norm) as f32).collect(),
@@ -68,30 +70,22 @@ impl Index {
             let end = (start + TILE).min(self.rows.nrows());
             let rows = self.rows.slice(s![start..end, ..]);
             let mut values = tile.slice_mut(s![.., ..end - start]);
-            self.fill(queries, rows, &self.squares[start..end], values.view_mut());
-            for (found, values) in candidates.iter_mut().zip(values.outer_iter()) {
-                found.offer(values.to_slice().expect("a row of a row-major array"), start);
+            self.fill(queries, rows, values.view_mut());
+            // For L2 the tile has the products q·x.
+            let squares = (self.distance == Distance::L2).then(|| &self.squares[start..end]);
+            for (found, values) in candidates.iter_mut().zip(values.outer_iter_mut()) {
+                let values = values.into_slice().expect("a row of a row-major array");
+                pulp::Arch::new().dispatch(Offer { found, values, squares, start });
             }
         }
         let pairs = candidates.into_iter().zip(queries.outer_iter());
         pairs.map(|(found, query)| self.decide(found, query, k)).collect()
     }
 
-    /// The values of a tile, (queries, rows).
-    fn fill(
-        &self,
-        queries: ArrayView2<'_, f32>,
-        rows: ArrayView2<'_, f32>,
-        squares: &[f32],
-        mut out: ArrayViewMut2<'_, f32>,
-    ) {
+    /// The products of a tile, (queries, rows), or its distances for L1.
+    fn fill(&self, queries: ArrayView2<'_, f32>, rows: ArrayView2<'_, f32>, mut out: ArrayViewMut2<'_, f32>) {
         match self.distance {
-            Distance::L2 => {
-                matmul_here(queries, rows.t(), out.view_mut());
-                for mut values in out.outer_iter_mut() {
-                    values.iter_mut().zip(squares).for_each(|(value, square)| *value = square - 2.0 * *value);
-                }
-            }
+            Distance::L2 => matmul_here(queries, rows.t(), out.view_mut()),
             Distance::L1 => {
                 let queries = queries.as_standard_layout();
                 for (query, out) in queries.outer_iter().zip(out.outer_iter_mut()) {
@@ -145,21 +139,16 @@ impl Candidates {
         Self { list: Vec::new(), k, margin, limit: f32::INFINITY, most: 4 * k + 64 }
     }
 
-    /// Keeps those of the values that may matter; value i belongs to row `start + i`.
-    fn offer(&mut self, values: &[f32], start: usize) {
-        for (group, values) in values.chunks(GROUP).enumerate() {
-            let limit = self.limit;
-            // A value that overflowed is NaN or infinite: it is kept, and f64 decides.
-            if values.iter().all(|&value| value > limit) {
-                continue;
-            }
-            let kept = values.iter().enumerate().filter(|&(_, &value)| !(value > limit));
-            self.list.extend(kept.map(|(i, &value)| (start + group * GROUP + i, value)));
-            if self.list.len() > self.most {
-                self.prune();
-                // Rows that cannot be told apart stay in the list: pruning it at every group would be quadratic.
-                self.most = self.most.max(2 * self.list.len());
-            }
+    /// Keeps those of a group's values that may matter; value i belongs to row `start + i`.
+    #[inline(never)]
+    fn keep(&mut self, values: &[f32], start: usize) {
+        let limit = self.limit;
+        let kept = values.iter().enumerate().filter(|&(_, &value)| !(value > limit));
+        self.list.extend(kept.map(|(i, &value)| (start + i, value)));
+        if self.list.len() > self.most {
+            self.prune();
+            // Rows that cannot be told apart stay in the list: pruning it at every group would be quadratic.
+            self.most = self.most.max(2 * self.list.len());
         }
     }
 
@@ -178,11 +167,71 @@ impl Candidates {
     }
 }
 
-fn norm(row: ArrayView1<'_, f32>, distance: Distance) -> f64 {
-    match distance {
-        Distance::L2 => row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt(),
-        Distance::L1 => row.iter().map(|&v| f64::from(v).abs()).sum(),
+/// One query's values of a tile, looked at group by group: nearly always no value of a group matters.
+struct Offer<'a> {
+    found: &'a mut Candidates,
+    values: &'a mut [f32],
+    /// |x|² of each row where the values are products q·x.
+    squares: Option<&'a [f32]>,
+    start: usize,
+}
+
+impl WithSimd for Offer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { found, values, squares, start } = self;
+        if let Some(squares) = squares {
+            values.iter_mut().zip(squares).for_each(|(value, square)| *value = square - 2.0 * *value);
+        }
+        let (groups, rest) = values.as_chunks::<GROUP>();
+        for (i, group) in groups.iter().enumerate() {
+            let mut matters = false;
+            // A value that overflowed is NaN or infinite: it is kept, and f64 decides.
+            group.iter().for_each(|&value| matters |= !(value > found.limit));
+            if matters {
+                found.keep(group, start + i * GROUP);
+            }
+        }
+        found.keep(rest, start + groups.len() * GROUP);
     }
+}
+
+fn norm(row: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+    let row = row.as_standard_layout();
+    let row = row.as_slice().expect("brought to standard layout");
+    pulp::Arch::new().dispatch(Norm { row, distance })
+}
+
+/// The norm of a row, in sixteen sums of every sixteenth column: one sum would wait for itself.
+struct Norm<'a> {
+    row: &'a [f32],
+    distance: Distance,
+}
+
+impl WithSimd for Norm<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        match self.distance {
+            Distance::L2 => sum(self.row, |v| v * v).sqrt(),
+            Distance::L1 => sum(self.row, f64::abs),
+        }
+    }
+}
+
+#[inline(always)]
+fn sum(row: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+    let (chunks, rest) = row.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for chunk in chunks {
+        for i in 0..16 {
+            sums[i] += of(f64::from(chunk[i]));
+        }
+    }
+    rest.iter().fold(sums.iter().sum(), |sum, &v| sum + of(f64::from(v)))
 }
 
 /// The distance in f64, summed from the first column to the last; squared for L2.
@@ -241,7 +290,8 @@ mod tests {
         for (offset, spread) in [(0.0, 1.0), (1000.0, 0.001), (1e6, 0.5), (1e20, 1e18)] {
             for distance in [Distance::L2, Distance::L1] {
                 let value = |i: usize, j: usize| offset + spread * ((i * i * 7 + j * 13 + i * j) % 19) as f32;
-                let index = Index::new(Array2::from_shape_fn((1500, 70), |(i, j)| value(i % 1100, j)), distance);
+                let rows = Array2::from_shape_fn((1500, 70), |(i, j)| value(i % 1100, j));
+                let index = Index::new(rows, distance);
                 let queries = Array2::from_shape_fn((9, 70), |(i, j)| value(i * 211 + 3, j) + spread * 0.5);
                 for k in [1, 5, 40, 1500] {
                     let found = index.nearest(queries.view(), k);

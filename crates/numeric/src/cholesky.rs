@@ -46,7 +46,7 @@ fn factor(mut a: ArrayViewMut2<'_, f64>, mut inverse: ArrayViewMut2<'_, f64>) ->
     Some(())
 }
 
-fn factor_small(mut a: ArrayViewMut2<'_, f64>, mut inverse: ArrayViewMut2<'_, f64>) -> Option<()> {
+fn factor_small(mut a: ArrayViewMut2<'_, f64>, inverse: ArrayViewMut2<'_, f64>) -> Option<()> {
     let d = a.nrows();
     for j in 0..d {
         for i in j..d {
@@ -58,19 +58,67 @@ fn factor_small(mut a: ArrayViewMut2<'_, f64>, mut inverse: ArrayViewMut2<'_, f6
             a[[i, j]] = if i == j { rest.sqrt() } else { rest / a[[j, j]] };
         }
     }
+    invert_small(a.view(), inverse);
+    Some(())
+}
+
+/// The inverse (d, d) of a lower triangular matrix (d, d) without zeros on its diagonal; what is above the diagonal is not
+/// read.
+///
+/// # Panics
+/// When the matrix is not square.
+pub fn inverse_lower(l: ArrayView2<'_, f64>) -> Array2<f64> {
+    assert_eq!(l.nrows(), l.ncols(), "a square matrix");
+    let mut inverse = Array2::zeros(l.dim());
+    invert(l, inverse.view_mut());
+    inverse
+}
+
+fn invert(l: ArrayView2<'_, f64>, mut inverse: ArrayViewMut2<'_, f64>) {
+    let d = l.nrows();
+    if d <= SMALL {
+        return invert_small(l, inverse);
+    }
+    let half = d / 2;
+    invert(l.slice(s![..half, ..half]), inverse.slice_mut(s![..half, ..half]));
+    invert(l.slice(s![half.., half..]), inverse.slice_mut(s![half.., half..]));
+    // The inverse's lower left is −L22⁻¹ L21 L11⁻¹.
+    let mut product = Array2::zeros((d - half, half));
+    matmul(l.slice(s![half.., ..half]), inverse.slice(s![..half, ..half]), product.view_mut());
+    let mut corner = Array2::zeros((d - half, half));
+    matmul(inverse.slice(s![half.., half..]), product.view(), corner.view_mut());
+    inverse.slice_mut(s![half.., ..half]).assign(&-corner);
+}
+
+fn invert_small(l: ArrayView2<'_, f64>, mut inverse: ArrayViewMut2<'_, f64>) {
+    let d = l.nrows();
     for j in 0..d {
         for i in j..d {
-            let sum: f64 = (j..i).map(|p| a[[i, p]] * inverse[[p, j]]).sum();
-            inverse[[i, j]] = (f64::from(u8::from(i == j)) - sum) / a[[i, i]];
+            let sum: f64 = (j..i).map(|p| l[[i, p]] * inverse[[p, j]]).sum();
+            inverse[[i, j]] = (f64::from(u8::from(i == j)) - sum) / l[[i, i]];
         }
     }
-    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ndarray::array;
+
+    #[test]
+    fn inverses_of_triangles_undo_them() {
+        // [[2, 0], [1, 4]] · [[½, 0], [−⅛, ¼]] = I; the 9 is above the diagonal.
+        assert_eq!(inverse_lower(array![[2.0, 9.0], [1.0, 4.0]].view()), array![[0.5, 0.0], [-0.125, 0.25]]);
+        for d in [0, 1, 31, 33, 100] {
+            let l = Array2::from_shape_fn((d, d), |(i, j)| match i.cmp(&j) {
+                std::cmp::Ordering::Less => 0.0,
+                std::cmp::Ordering::Equal => 2.0 + (i % 3) as f64,
+                std::cmp::Ordering::Greater => ((i * 7 + j * 5) % 11) as f64 * 0.02 - 0.1,
+            });
+            let product = l.dot(&inverse_lower(l.view()));
+            assert!((product - Array2::<f64>::eye(d)).iter().all(|e| e.abs() < 1e-12), "{d}");
+        }
+    }
 
     #[test]
     fn a_factor_worked_by_hand() {

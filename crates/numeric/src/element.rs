@@ -49,6 +49,10 @@ pub(crate) mod sealed {
         fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
         /// The same, to write.
         fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
+        /// The sum of all lanes.
+        fn sum<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
+        /// eˣ for x ≤ 0, as vectors of the type can have it.
+        fn exp_below_zero(self) -> Self;
     }
 }
 
@@ -74,6 +78,16 @@ impl sealed::Vectors for f32 {
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::f32s] {
         S::as_mut_simd_f32s(values).0
     }
+
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, vector: S::f32s) -> Self {
+        simd.reduce_sum_f32s(vector)
+    }
+
+    #[inline(always)]
+    fn exp_below_zero(self) -> Self {
+        crate::exp::exp_below_zero(self)
+    }
 }
 
 impl sealed::Vectors for f64 {
@@ -97,6 +111,16 @@ impl sealed::Vectors for f64 {
     #[inline(always)]
     fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::f64s] {
         S::as_mut_simd_f64s(values).0
+    }
+
+    #[inline(always)]
+    fn sum<S: Simd>(simd: S, vector: S::f64s) -> Self {
+        simd.reduce_sum_f64s(vector)
+    }
+
+    #[inline(always)]
+    fn exp_below_zero(self) -> Self {
+        self.exp()
     }
 }
 

@@ -2,10 +2,12 @@
 
 pub mod cholesky;
 pub mod element;
+pub mod exp;
 pub mod gradcheck;
 pub mod lbfgs;
 pub mod loss;
 pub mod matmul;
+pub mod narrow;
 pub mod optim;
 pub mod optimiser;
 pub mod packed;
@@ -13,11 +15,13 @@ pub mod panels;
 pub mod scale;
 mod tiles;
 
-pub use cholesky::inverse_cholesky;
+pub use cholesky::{inverse_cholesky, inverse_lower};
 pub use element::Element;
+pub use exp::exp_below_zero;
 pub use lbfgs::Lbfgs;
 pub use loss::Loss;
 pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
+pub use narrow::Narrow;
 pub use optim::{Schedule, Sgd};
 pub use optimiser::{Optimiser, Rule, Step};
 pub use packed::Packed;

@@ -3,7 +3,9 @@
 //! All are sums over rows; callers divide by n. Stable by construction: the softmax takes each row's maximum off, and
 //! sums are in f64.
 
+use crate::element::Element;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, NdFloat};
+use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
 /// What a row's scores s (k) and its class y cost.
@@ -37,6 +39,24 @@ impl Loss {
         assert_eq!(scores.nrows(), y.len(), "scores and classes");
         let row_loss = self.of_row();
         scores.outer_iter_mut().zip(y).map(|(row, &class)| row_loss(row, class)).sum()
+    }
+
+    /// The same of scores (k, n) that stand class by class, as [`crate::Narrow`] gives them: a vector holds one class's scores
+    /// of many rows. Sums are in the precision of the scores, within a row; in f64 beyond.
+    ///
+    /// # Panics
+    /// When the lengths differ, a class is not below k, or a class's scores do not lie beside each other.
+    pub fn into_gradient_by_class<T: Element>(self, mut scores: ArrayViewMut2<'_, T>, y: &[usize]) -> f64 {
+        assert_eq!(scores.ncols(), y.len(), "scores and classes");
+        if matches!(self, Self::Softmax | Self::SquaredHinge) {
+            let classes = scores.outer_iter_mut();
+            let classes = classes.map(|class| class.into_slice().expect("scores of a class lie beside each other"));
+            return pulp::Arch::new().dispatch(ByClass { loss: self, classes: classes.collect(), y });
+        }
+        let mut rows = scores.t().to_owned();
+        let loss = self.into_gradient(rows.view_mut(), y);
+        scores.assign(&rows.t());
+        loss
     }
 
     /// The same for rows that belong to several classes, by shares `targets` (n, k) that sum to 1 in each row: smoothed
@@ -168,6 +188,99 @@ fn mixed_row<T: NdFloat>(
     loss
 }
 
+/// Softmax or squared hinge of scores that stand class by class.
+struct ByClass<'a, 'b, T> {
+    loss: Loss,
+    classes: Vec<&'a mut [T]>,
+    y: &'b [usize],
+}
+
+/// Rows that are worked on together: one to four vectors of each kind.
+const LANES: usize = 16;
+
+impl<T: Element> WithSimd for ByClass<'_, '_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Self { loss, mut classes, y } = self;
+        let whole = y.len() / LANES * LANES;
+        let mut sum = 0.0;
+        // Plain loops: a closure might not become part of the function that has the vectors.
+        for i in (0..whole).step_by(LANES) {
+            sum += match loss {
+                Loss::Softmax => softmax_lanes::<T, LANES>(&mut classes, i, y),
+                _ => squared_hinge_lanes::<T, LANES>(&mut classes, i, y),
+            };
+        }
+        for i in whole..y.len() {
+            sum += match loss {
+                Loss::Softmax => softmax_lanes::<T, 1>(&mut classes, i, y),
+                _ => squared_hinge_lanes::<T, 1>(&mut classes, i, y),
+            };
+        }
+        sum
+    }
+}
+
+/// The scores of L rows from `start` on, of one class.
+#[inline(always)]
+fn lanes<T, const L: usize>(class: &mut [T], start: usize) -> &mut [T; L] {
+    class[start..].first_chunk_mut().expect("as many scores as rows")
+}
+
+#[inline(always)]
+fn softmax_lanes<T: Element, const L: usize>(classes: &mut [&mut [T]], start: usize, y: &[usize]) -> f64 {
+    let mut greatest = [T::neg_infinity(); L];
+    for class in classes.iter_mut() {
+        let s = lanes::<T, L>(class, start);
+        for i in 0..L {
+            greatest[i] = if s[i] > greatest[i] { s[i] } else { greatest[i] };
+        }
+    }
+    let right: [T; L] = std::array::from_fn(|i| classes[y[start + i]][start + i] - greatest[i]);
+    let mut sums = [T::zero(); L];
+    for class in classes.iter_mut() {
+        let s = lanes::<T, L>(class, start);
+        for i in 0..L {
+            s[i] = (s[i] - greatest[i]).exp_below_zero();
+            sums[i] += s[i];
+        }
+    }
+    let scales = sums.map(|sum| T::one() / sum);
+    for class in classes.iter_mut() {
+        let s = lanes::<T, L>(class, start);
+        for i in 0..L {
+            s[i] *= scales[i];
+        }
+    }
+    let mut loss = 0.0;
+    for i in 0..L {
+        classes[y[start + i]][start + i] -= T::one();
+        loss += sums[i].wide().ln() - right[i].wide();
+    }
+    loss
+}
+
+#[inline(always)]
+fn squared_hinge_lanes<T: Element, const L: usize>(classes: &mut [&mut [T]], start: usize, y: &[usize]) -> f64 {
+    let mut sums = [T::zero(); L];
+    for (c, class) in classes.iter_mut().enumerate() {
+        let s = lanes::<T, L>(class, start);
+        for i in 0..L {
+            let target = if y[start + i] == c { T::one() } else { -T::one() };
+            let margin = T::one() - target * s[i];
+            // NaN is let through, as above.
+            let slack = if margin <= T::zero() { T::zero() } else { margin };
+            sums[i] += slack * slack;
+            s[i] = -(target + target) * slack;
+        }
+    }
+    let known = y[start..start + L].iter().all(|&class| class < classes.len());
+    assert!(known, "a class below {}", classes.len());
+    sums.iter().map(|sum| sum.wide()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,9 +352,32 @@ mod tests {
     }
 
     #[test]
+    fn class_by_class_is_row_by_row() {
+        // Whole vectors of rows and some that are left.
+        let scores = Array2::from_shape_fn((37, 3), |(i, j)| ((i * 5 + j * 7) % 23) as f64 * 0.31 - 3.1);
+        let y: Vec<usize> = (0..37).map(|i| i * 7 % 3).collect();
+        for loss in ALL {
+            let (mut rows, mut classes) = (scores.clone(), scores.t().to_owned());
+            let expected = loss.into_gradient(rows.view_mut(), &y);
+            let found = loss.into_gradient_by_class(classes.view_mut(), &y);
+            assert!((found - expected).abs() < 1e-12 * expected, "{loss:?}: {found} {expected}");
+            assert!((&rows.t() - &classes).iter().all(|d| d.abs() < 1e-14), "{loss:?}");
+            let mut single = scores.t().mapv(|v| v as f32);
+            let found = loss.into_gradient_by_class(single.view_mut(), &y);
+            assert!((found - expected).abs() < 1e-6 * expected, "{loss:?}: {found} {expected}");
+            assert!((&rows.t() - &single.mapv(f64::from)).iter().all(|d| d.abs() < 1e-6), "{loss:?}");
+        }
+        let mut s = array![[-50.0f32, 0.0, 1e30, f32::INFINITY], [-50.0, 0.0, -1e30, 0.0]];
+        let loss = Loss::Softmax.into_gradient_by_class(s.slice_mut(ndarray::s![.., ..3]), &[0, 1, 0]);
+        assert!((loss - 2.0 * 2.0f64.ln()).abs() < 1e-6, "{loss}");
+        assert!(Loss::Softmax.into_gradient_by_class(s.slice_mut(ndarray::s![.., 3..]), &[0]).is_nan());
+    }
+
+    #[test]
     fn nan_scores_give_a_nan_loss() {
         for loss in ALL {
             assert!(loss.into_gradient(array![[f32::NAN, 1.0]].view_mut(), &[1]).is_nan(), "{loss:?}");
+            assert!(loss.into_gradient_by_class(array![[f32::NAN], [1.0]].view_mut(), &[1]).is_nan(), "{loss:?}");
         }
     }
 }

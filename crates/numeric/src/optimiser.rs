@@ -6,7 +6,9 @@
 //! * SGD: v ← ρ v + G; w ← w − lr v (ρ = 0: plain);
 //! * Nesterov: v ← ρ v + G; w ← w − lr (G + ρ v) (Sutskever and others 2013);
 //! * Adam: m ← β₁ m + (1 − β₁) G; u ← β₂ u + (1 − β₂) G²; w ← w − lr m̂ / (√û + ε) with m̂ = m / (1 − β₁ᵗ),
-//!   û = u / (1 − β₂ᵗ) (Kingma, Ba 2015). With decay it is AdamW.
+//!   û = u / (1 − β₂ᵗ) (Kingma, Ba 2015). With decay it is AdamW;
+//! * Lion: w ← w − lr · sign(β₁ m + (1 − β₁) G); m ← β₂ m + (1 − β₂) G (Chen and others 2023; sign 0 = 0), half of Adam's
+//!   memory.
 
 use crate::element::Element;
 use crate::panels::{Line, TileWork};
@@ -24,6 +26,9 @@ pub enum Rule {
     /// Adam; with decoupled weight decay AdamW, which is another name for it here.
     #[serde(alias = "adamw")]
     Adam,
+    /// The sign of a momentum: every weight moves by lr. Its learning rate is a third to a tenth of Adam's, its decay as
+    /// many times greater, its β₂ usually 0.99.
+    Lion,
 }
 
 /// An optimiser with its numbers.
@@ -33,9 +38,9 @@ pub struct Optimiser {
     pub rule: Rule,
     /// ρ of SGD and Nesterov.
     pub momentum: f64,
-    /// β₁ of Adam.
+    /// β₁ of Adam and Lion.
     pub beta1: f64,
-    /// β₂ of Adam.
+    /// β₂ of Adam and Lion.
     pub beta2: f64,
     /// ε of Adam.
     pub epsilon: f64,
@@ -66,13 +71,17 @@ impl Optimiser {
         let corrections = |beta: f64| 1.0 - beta.powf(number as f64);
         let (rate_of_mean, root) = match self.rule {
             Rule::Adam => (rate / corrections(self.beta1), corrections(self.beta2).sqrt()),
-            Rule::Sgd | Rule::Nesterov => (rate, 1.0),
+            Rule::Sgd | Rule::Nesterov | Rule::Lion => (rate, 1.0),
+        };
+        let momentum = match self.rule {
+            Rule::Sgd | Rule::Nesterov => self.momentum,
+            Rule::Adam | Rule::Lion => self.beta1,
         };
         Step {
             rule: self.rule,
             rate: T::of(rate_of_mean),
             inverse_root: T::of(1.0 / root),
-            momentum: T::of(if self.rule == Rule::Adam { self.beta1 } else { self.momentum }),
+            momentum: T::of(momentum),
             fresh: T::of(1.0 - self.beta1),
             beta2: T::of(self.beta2),
             fresh2: T::of(1.0 - self.beta2),
@@ -121,6 +130,7 @@ impl<T: Element> Step<T> {
         match self.rule {
             Rule::Sgd | Rule::Nesterov => self.momentum(g, w, first),
             Rule::Adam => self.adam(g, w, first, second),
+            Rule::Lion => self.lion(g, w, first),
         }
     }
 
@@ -164,6 +174,25 @@ impl<T: Element> Step<T> {
             *m = self.momentum * *m + self.fresh * total;
             *u = self.beta2 * *u + self.fresh2 * total * total;
             *w = *w * self.keep - self.rate * *m / ((*u).sqrt() * self.inverse_root + self.epsilon);
+        }
+    }
+
+    #[inline(always)]
+    fn lion(&self, g: &[T], w: &mut [T], first: &mut [T]) {
+        let zero = T::zero();
+        for ((w, m), &g) in w.iter_mut().zip(first).zip(g) {
+            let total = self.total(g, *w);
+            let towards = self.momentum * *m + self.fresh * total;
+            // Neither above nor below 0 is 0, or no number, which has to show.
+            let sign = if towards > zero {
+                T::one()
+            } else if towards < zero {
+                -T::one()
+            } else {
+                towards
+            };
+            *m = self.beta2 * *m + self.fresh2 * total;
+            *w = *w * self.keep - self.rate * sign;
         }
     }
 }
@@ -223,5 +252,16 @@ mod tests {
         let adam = Optimiser { rule: Rule::Adam, epsilon: 0.0, decay: 0.5, ..free };
         adam.step(0.1, 1).apply(&[123.0], &mut w, &mut m, &mut u);
         assert!((w[0] - 1.8).abs() < 1e-12, "{}", w[0]);
+        // Lion's too: m = 0.01 · 123 after it; then the sign of 0.9 · 1.23 − 0.1 · 20 turns round.
+        let (mut w, mut m) = ([2.0f64], [0.0]);
+        let lion = Optimiser { rule: Rule::Lion, beta2: 0.99, decay: 0.5, ..free };
+        lion.step(0.1, 1).apply(&[123.0], &mut w, &mut m, &mut []);
+        assert!((w[0] - 1.8).abs() < 1e-12 && (m[0] - 1.23).abs() < 1e-12);
+        lion.step(0.1, 2).apply(&[-20.0], &mut w, &mut m, &mut []);
+        assert!((w[0] - (1.8 * 0.95 + 0.1)).abs() < 1e-12 && (m[0] - (0.99 * 1.23 - 0.2)).abs() < 1e-12);
+        // No direction is no step; what is no number does not hide.
+        let (mut w, mut m) = ([1.0f64, 1.0], [0.0, 0.0]);
+        Optimiser { decay: 0.0, ..lion }.step(0.1, 1).apply(&[0.0, f64::NAN], &mut w, &mut m, &mut []);
+        assert!(w[0] == 1.0 && w[1].is_nan());
     }
 }

@@ -11,6 +11,7 @@ mod cost;
 mod gallery;
 mod head;
 mod leaderboard;
+mod live;
 mod page;
 
 use crate::figures::{self, Figure};
@@ -22,6 +23,9 @@ use aligned::aligned;
 use bakeoff_results::{Comparison, Run, Verdict};
 use maud::{Markup, html};
 
+pub use gallery::pictures;
+pub use live::{Live, PROGRESS, live_page};
+pub use page::document;
 pub(crate) use page::{Block, page};
 
 pub(crate) const FORMAT: Format =
@@ -168,12 +172,12 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
     html! {
         tr.noise[noise] {
             th scope="row" { (name(a)) }
-            td { (name(b)) }
+            td.second { (name(b)) }
             td.number { strong { (difference) } }
             td.number { (interval) }
             td.number { (seeds) }
             td { (p) }
-            td { span class={ "badge " (badge) } { (name(verdict)) } @if noise { " " span.remark { "within noise" } } }
+            td.verdict-of { span class={ "badge " (badge) } { (name(verdict)) } @if noise { " " span.remark { "within noise" } } }
             td.remark { (name(note)) }
         }
     }

@@ -10,12 +10,13 @@ mod json;
 mod json_lines;
 mod markdown;
 mod pictures;
-mod plot;
+pub mod plot;
 mod report;
 mod tables;
 mod text;
 
 pub use compared::{Compared, Difference};
+pub use html::{Live, PROGRESS, document, live_page, pictures};
 pub use pictures::{Gallery, Picture, Pictures, Stroke};
 pub use report::Report;
 

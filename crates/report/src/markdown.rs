@@ -1,10 +1,11 @@
 //! Markdown: the report's twin for terminals, repositories and mail.
 
+use crate::figures::{self, Figure};
 use crate::report::{MOST_CLASSES, Report};
 use crate::tables::{self, Kind, Table};
 use crate::text::{fenced, markdown};
-use crate::{Format, ReportError};
-use bakeoff_results::{Detail, Run, verdict_line};
+use crate::{Format, Gallery, ReportError};
+use bakeoff_results::{Detail, Run, still_open, verdict_line};
 
 pub(crate) const FORMAT: Format =
     Format { name: "markdown", summary: "the whole report as text with tables", extension: "md", render };
@@ -16,9 +17,12 @@ fn render(report: &Report<'_>) -> Result<String, ReportError> {
         verdict(report),
         leaderboard(report),
         comparisons(report),
-        optional("Accuracy against training size", tables::train_sizes(report)),
+        costs(report),
+        told("Accuracy against training size", figures::sizes(report), tables::train_sizes(report)),
         classes(report),
-        optional("Tuning", tables::tuning(report)),
+        images(report),
+        told("Training curves", figures::curves(report), None),
+        told("Tuning", figures::budget(report), tables::tuning(report)),
         dataset(run),
         section("Protocol", &table(&tables::protocol(report))),
         section("Environment", &table(&tables::environment(run))),
@@ -33,15 +37,39 @@ fn verdict(report: &Report<'_>) -> String {
         question => format!("*{}*\n\n", markdown(question)),
     };
     let line = markdown(&verdict_line(&report.summary));
-    format!("**Verdict:** {line}\n\n# {}\n\n{question}", markdown(&report.title))
+    let open = still_open(&report.summary);
+    let open =
+        if open.is_empty() { String::new() } else { format!("**Still open:** {}\n\n", markdown(&open.join(" "))) };
+    format!("**Verdict:** {line}\n\n{open}# {}\n\n{question}", markdown(&report.title))
 }
 
 fn section(title: &str, body: &str) -> String {
     format!("## {title}\n\n{}\n\n", body.trim_end())
 }
 
-fn optional(title: &str, about: Option<Table>) -> String {
-    about.map_or_else(String::new, |about| section(title, &table(&about)))
+/// A section of what a plot says and the numbers behind it; nothing without either.
+fn told(title: &str, figure: Option<Figure>, numbers: Option<Table>) -> String {
+    let finding = figure.map(|figure| finding(&figure));
+    let parts: Vec<String> = [finding, numbers.map(|about| table(&about))].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { section(title, &parts.join("\n\n")) }
+}
+
+fn finding(figure: &Figure) -> String {
+    markdown(&figure.finding)
+}
+
+fn costs(report: &Report<'_>) -> String {
+    let Some(spent) = tables::spent(report) else { return String::new() };
+    let axes = figures::cost_axes(report);
+    let findings: String = axes.iter().map(|axis| format!("- {}\n", finding(&figures::cost(report, *axis)))).collect();
+    section("Accuracy against cost", &format!("{findings}\n{}\n{}", table(&spent), markdown(&report.about_costs())))
+}
+
+/// What the pictures of the page show, in words.
+fn images(report: &Report<'_>) -> String {
+    let line = |gallery: &Gallery| format!("- {}: {}\n", markdown(&gallery.title), markdown(&gallery.caption));
+    let all: String = report.pictures.galleries.iter().map(line).collect();
+    if all.is_empty() { String::new() } else { section("Images", &format!("The page shows them:\n\n{all}")) }
 }
 
 fn leaderboard(report: &Report<'_>) -> String {
@@ -59,7 +87,8 @@ fn classes(report: &Report<'_>) -> String {
     let Some(shares) = tables::classes(report) else { return String::new() };
     let matrices = report.details.iter().map(|detail| confusion(report.run, detail));
     let matrices: String = matrices.collect();
-    section("Classes", &format!("{}\n{matrices}", table(&shares)))
+    let about = figures::by_class(report).map_or_else(String::new, |figure| format!("{}\n\n", finding(&figure)));
+    section("Classes", &format!("{about}{}\n{}\n\n{matrices}", table(&shares), report.about_classes()))
 }
 
 fn confusion(run: &Run, detail: &Detail) -> String {

@@ -35,7 +35,7 @@ pub struct Picture {
     pub size: (usize, usize),
     /// What it shows, for those who do not see it.
     pub alt: String,
-    /// Under it.
+    /// Under it, a line or several.
     pub caption: String,
     /// Strokes over it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -7,8 +7,8 @@ mod axis;
 mod canvas;
 mod marks;
 
-pub(crate) use axis::Axis;
-pub(crate) use marks::Mark;
+pub use axis::Axis;
+pub use marks::Mark;
 
 use crate::text::visible;
 use canvas::{AXIS, Canvas, GRID, Pen, STEPS, TICK, TITLE};
@@ -24,14 +24,16 @@ use std::convert::Infallible;
 
 /// For which screens a plot is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Width {
+pub enum Width {
+    /// A screen on a desk.
     Wide,
+    /// A telephone, or one of several plots side by side.
     Narrow,
 }
 
 impl Width {
     /// In pixels.
-    pub(crate) fn px(self) -> f64 {
+    pub fn px(self) -> f64 {
         match self {
             Self::Wide => 860.0,
             Self::Narrow => 350.0,
@@ -39,38 +41,45 @@ impl Width {
     }
 
     /// One of two, by width.
-    pub(crate) fn either<T>(self, wide: T, narrow: T) -> T {
+    pub fn either<T>(self, wide: T, narrow: T) -> T {
         if self == Self::Wide { wide } else { narrow }
     }
 }
 
 /// A plot for both.
-pub(crate) fn both(draw: impl Fn(Width) -> Markup) -> Markup {
+pub fn both(draw: impl Fn(Width) -> Markup) -> Markup {
     html! { div.wide { (draw(Width::Wide)) } div.narrow { (draw(Width::Narrow)) } }
 }
 
 /// How a value is written at a tick.
-pub(crate) type Written<'a> = &'a dyn Fn(f64) -> String;
+pub type Written<'a> = &'a dyn Fn(f64) -> String;
 
 /// What a plot is before anything stands in it.
-pub(crate) struct Plot<'a> {
-    pub(crate) width: Width,
+pub struct Plot<'a> {
+    /// For which screens.
+    pub width: Width,
     /// In pixels.
-    pub(crate) height: f64,
+    pub height: f64,
     /// Room for the texts at the left, in pixels.
-    pub(crate) left: f64,
-    pub(crate) x: Axis,
-    pub(crate) y: Axis,
-    pub(crate) x_title: &'a str,
-    pub(crate) y_title: &'a str,
-    pub(crate) x_written: Written<'a>,
-    pub(crate) y_written: Written<'a>,
+    pub left: f64,
+    /// Along the lower edge.
+    pub x: Axis,
+    /// Along the left edge.
+    pub y: Axis,
+    /// Under the ticks of x; none when empty.
+    pub x_title: &'a str,
+    /// Beside the ticks of y; none when empty.
+    pub y_title: &'a str,
+    /// How x is written at its ticks.
+    pub x_written: Written<'a>,
+    /// How y is written at its ticks.
+    pub y_written: Written<'a>,
     /// What is to be seen, for those who do not see it.
-    pub(crate) label: &'a str,
+    pub label: &'a str,
 }
 
 /// A percentage for ticks that lie this far apart.
-pub(crate) fn percent_ticks(axis: Axis) -> impl Fn(f64) -> String {
+pub fn percent_ticks(axis: Axis) -> impl Fn(f64) -> String {
     let decimals = usize::from(axis.hi() - axis.lo() < 4.0);
     move |v| format!("{v:.decimals$}%")
 }
@@ -92,7 +101,7 @@ type Chart<'a> = ChartContext<'a, Canvas, Cartesian2d<Axis, Axis>>;
 type Failed = DrawingAreaErrorKind<Infallible>;
 
 /// A plot that is drawn on.
-pub(crate) struct Drawing<'a> {
+pub struct Drawing<'a> {
     chart: Chart<'a>,
     pen: Pen,
     failed: Option<Failed>,
@@ -100,7 +109,7 @@ pub(crate) struct Drawing<'a> {
 
 impl Plot<'_> {
     /// The plot with what `body` draws into it.
-    pub(crate) fn draw(&self, body: impl FnOnce(&mut Drawing<'_>)) -> Markup {
+    pub fn draw(&self, body: impl FnOnce(&mut Drawing<'_>)) -> Markup {
         let pen = Pen::default();
         let size = (self.width.px(), self.height);
         let steps = |px: f64| (px * STEPS) as u32;
@@ -160,7 +169,7 @@ fn line_style() -> ShapeStyle {
 
 impl Drawing<'_> {
     /// What `body` draws, in a group of these classes. A title is told of what is pointed at.
-    pub(crate) fn group(&mut self, class: &str, title: &str, body: impl FnOnce(&mut Self)) {
+    pub fn group(&mut self, class: &str, title: &str, body: impl FnOnce(&mut Self)) {
         self.pen.open(class, title);
         body(self);
         self.pen.close();
@@ -176,7 +185,7 @@ impl Drawing<'_> {
     }
 
     /// A line through these points.
-    pub(crate) fn line(&mut self, points: &[(f64, f64)]) {
+    pub fn line(&mut self, points: &[(f64, f64)]) {
         let points: Vec<_> = points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect();
         if points.len() > 1 {
             self.element(PathElement::new(points, line_style()));
@@ -184,20 +193,40 @@ impl Drawing<'_> {
     }
 
     /// The region between two lines over the same places.
-    pub(crate) fn band(&mut self, lower: &[(f64, f64)], upper: &[(f64, f64)]) {
+    pub fn band(&mut self, lower: &[(f64, f64)], upper: &[(f64, f64)]) {
         let around: Vec<_> = lower.iter().chain(upper.iter().rev()).copied().collect();
         if around.len() > 2 && around.iter().all(|p| p.0.is_finite() && p.1.is_finite()) {
             self.group("band", "", |drawing| drawing.element(Polygon::new(around, BLACK.filled())));
         }
     }
 
+    /// The region that these polygons, each from corner to corner, fill together. They are one shape, so that no seam is seen
+    /// where two meet.
+    pub fn region<'p>(&mut self, polygons: impl IntoIterator<Item = &'p [(f64, f64)]>) {
+        let outline: String = polygons.into_iter().map(|corners| self.path(corners) + "Z").collect();
+        self.pen.path("region", &outline);
+    }
+
+    /// Many lines at once, which need not meet: contours, meshes.
+    pub fn lines<'p>(&mut self, lines: impl IntoIterator<Item = &'p [(f64, f64)]>) {
+        let outline: String = lines.into_iter().map(|points| self.path(points)).collect();
+        self.pen.path("l", &outline);
+    }
+
+    /// From the first place over the others, in the words of SVG paths.
+    fn path(&self, places: &[(f64, f64)]) -> String {
+        let places = places.iter().filter(|at| at.0.is_finite() && at.1.is_finite()).map(|&at| self.place(at));
+        let words = places.enumerate().map(|(i, (x, y))| format!("{}{x:.1} {y:.1}", if i == 0 { "M" } else { "L" }));
+        words.collect()
+    }
+
     /// A filled rectangle between two corners.
-    pub(crate) fn block(&mut self, from: (f64, f64), to: (f64, f64)) {
+    pub fn block(&mut self, from: (f64, f64), to: (f64, f64)) {
         self.element(Rectangle::new([from, to], BLACK.filled()));
     }
 
     /// A pipeline's mark, with this radius in pixels.
-    pub(crate) fn mark(&mut self, mark: Mark, at: (f64, f64), radius: f64) {
+    pub fn mark(&mut self, mark: Mark, at: (f64, f64), radius: f64) {
         if !(at.0.is_finite() && at.1.is_finite()) {
             return;
         }
@@ -212,12 +241,12 @@ impl Drawing<'_> {
     }
 
     /// A dot.
-    pub(crate) fn dot(&mut self, at: (f64, f64), radius: f64) {
+    pub fn dot(&mut self, at: (f64, f64), radius: f64) {
         self.element(Circle::new(at, (radius * STEPS) as i32, BLACK.filled()));
     }
 
     /// A text beside a place, this many pixels off; its start is there, or its end.
-    pub(crate) fn text(&mut self, at: (f64, f64), off: (f64, f64), end: bool, text: &str) {
+    pub fn text(&mut self, at: (f64, f64), off: (f64, f64), end: bool, text: &str) {
         let steps = |px: f64| (px * STEPS).round() as i32;
         let pos = Pos::new(if end { HPos::Right } else { HPos::Left }, VPos::Center);
         let style = TextStyle::from(("sans-serif", TICK).into_font()).pos(pos);
@@ -225,7 +254,7 @@ impl Drawing<'_> {
     }
 
     /// Where a place of the data is, in pixels of the picture.
-    pub(crate) fn place(&self, at: (f64, f64)) -> (f64, f64) {
+    pub fn place(&self, at: (f64, f64)) -> (f64, f64) {
         let (x, y) = self.chart.backend_coord(&at);
         (f64::from(x) / STEPS, f64::from(y) / STEPS)
     }

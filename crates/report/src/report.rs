@@ -2,7 +2,9 @@
 
 use crate::pictures::Pictures;
 use crate::plot::Mark;
-use bakeoff_results::{Detail, Latency, Outcome, Row, Run, Summary, details, latencies, summarise};
+use bakeoff_results::{
+    Detail, Latency, Outcome, Row, Run, Spending, Summary, details, latencies, spendings, summarise,
+};
 use std::collections::BTreeSet;
 
 /// A run with its figures, and what is shown besides.
@@ -12,6 +14,7 @@ pub struct Report<'a> {
     pub(crate) summary: Summary,
     pub(crate) details: Vec<Detail>,
     pub(crate) latencies: Vec<(String, Latency)>,
+    pub(crate) spendings: Vec<Spending>,
     /// Seeds that any row has.
     pub(crate) seeds: Vec<u64>,
     pub(crate) title: String,
@@ -23,10 +26,13 @@ impl<'a> Report<'a> {
     /// The report of a run with these rows. All figures are computed here, once for every format.
     pub fn of(run: &'a Run, rows: &'a [Row]) -> Self {
         let seeds: BTreeSet<u64> = rows.iter().map(|row| row.cell.seed).collect();
+        let summary = summarise(run, rows);
+        let leader = summary.ranking().first().map_or_else(String::new, |leader| leader.name.clone());
         Self {
             run,
             rows,
-            summary: summarise(run, rows),
+            spendings: spendings(run, rows, &leader),
+            summary,
             details: details(run, rows),
             latencies: latencies(run, rows),
             seeds: seeds.into_iter().collect(),
@@ -82,7 +88,7 @@ impl<'a> Report<'a> {
         format!(
             "Accuracy is the share of test images that were right, mean over seeds. Intervals are at {}: Wilson's for \
              one seed and for pipelines that do not depend on the seed (it is about that one model), a bootstrap over \
-             seeds and images for several. Seconds are wall time, means over seeds; memory is the peak of the whole process.",
+             seeds and images for several. Seconds are wall time, medians over all timings; memory is the peak of the whole process.",
             self.level()
         )
     }
@@ -119,6 +125,33 @@ impl<'a> Report<'a> {
     /// How long one image takes with a pipeline, where that was timed.
     pub(crate) fn latency(&self, name: &str) -> Option<Latency> {
         self.latencies.iter().find(|(known, _)| known == name).map(|(_, latency)| *latency)
+    }
+
+    /// What a pipeline took from end to end, where it has a result.
+    pub(crate) fn spending(&self, name: &str) -> Option<&Spending> {
+        self.spendings.iter().find(|spending| spending.name == name)
+    }
+
+    /// The sentences under the table of costs.
+    pub(crate) fn about_costs(&self) -> String {
+        let noise = self.about_noise().map_or_else(String::new, |noise| format!(" {noise}"));
+        format!(
+            "Wall time on {} thread{}, medians over all timings: one for each seed, and repeats of the fit and the scores where seeds are few and \
+             a timing takes seconds. Pipelines take turns in rounds, so that what slows the machine for a while slows all of them; each timing is \
+             the first pass of a process of its own, without one before it that does not count. An interval lies between two timings and \
+             holds the median at the level that is said. Latency is that of one image alone, from its pixels to its class, after \
+             ten to warm up.{noise}",
+            self.run.host.threads,
+            if self.run.host.threads == 1 { "" } else { "s" },
+        )
+    }
+
+    /// The sentence under the accuracies by class.
+    pub(crate) fn about_classes(&self) -> String {
+        format!(
+            "Intervals are Wilson's at {}, over the test images of the class: they are about these trained models, not about other seeds.",
+            self.level()
+        )
     }
 
     pub(crate) fn level(&self) -> String {

@@ -2,9 +2,12 @@
 
 use crate::report::{MOST_FILES, Report, confused_pairs};
 use bakeoff_results::words::{
-    bytes, duration, p_value, percent, percent_interval, points, points_interval, significant,
+    bytes, duration, level, p_value, percent, percent_interval, points, points_interval, significant,
 };
-use bakeoff_results::{Comparison, Detail, IntervalKind, PipelineSummary, Run, SizePoint, Verdict};
+use bakeoff_results::{
+    Audit, ClassAccuracy, Comparison, Detail, Duplicates, IntervalKind, PipelineSummary, Run, SizePoint, Verdict,
+};
+use serde_json::Value;
 
 /// A table: names of columns and rows as long as they are.
 pub(crate) struct Table {
@@ -211,6 +214,51 @@ pub(crate) fn train_sizes(report: &Report<'_>) -> Option<Table> {
     })
 }
 
+/// What every pipeline with a result cost, the most accurate first; `None` without any.
+pub(crate) fn spent(report: &Report<'_>) -> Option<Table> {
+    let ranking = report.summary.ranking();
+    let leader = ranking.first()?;
+    let mut head = vec![text("pipeline")];
+    head.extend(
+        ["features", "fit", "tuning", "predict", "from end to end", "interval of the median", "timings"].map(number),
+    );
+    head.push(number(format!("beside {}", leader.name)));
+    head.extend(
+        ["CPU time", "latency, median", "latency, 95%", "peak memory", "model", "numbers an image"].map(number),
+    );
+    let rows = ranking.iter().map(|pipeline| {
+        let part = |seconds: fn(&bakeoff_results::PartSeconds) -> f64| {
+            or_unknown(pipeline.seconds.as_ref(), |s| duration(seconds(s)))
+        };
+        let spending = report.spending(&pipeline.name);
+        let latency = report.latency(&pipeline.name);
+        vec![
+            pipeline.name.clone(),
+            part(|s| s.features),
+            part(|s| s.fit),
+            part(|s| s.tune),
+            part(|s| s.predict),
+            part(|s| s.total),
+            or_unknown(spending.and_then(|s| s.interval), |i| {
+                format!("{} to {} ({})", duration(i.low), duration(i.high), level(i.level))
+            }),
+            or_unknown(spending, |s| s.timings.to_string()),
+            or_unknown(spending.and_then(|s| s.beside_leader), |cost| format!("{} times", significant(cost.ratio))),
+            or_unknown(pipeline.cpu_seconds.filter(|s| *s > 0.0), duration),
+            or_unknown(latency, |l| duration(l.median)),
+            or_unknown(latency, |l| duration(l.p95)),
+            or_unknown(pipeline.peak_rss_mb, |mb| format!("{mb:.0} MB")),
+            or_unknown(pipeline.model_bytes, bytes),
+            or_unknown(pipeline.dim, |d| d.to_string()),
+        ]
+    });
+    let rows = rows.collect();
+    Some(Table { caption: "What each pipeline cost".to_owned(), kind: Kind::Values, head, rows })
+}
+
+/// The column of [`spent`] that compares with the leader.
+pub(crate) const BESIDE_LEADER: usize = 8;
+
 /// The share of right images for each class and pipeline.
 pub(crate) fn classes(report: &Report<'_>) -> Option<Table> {
     let mut head = vec![text("class"), number("test images")];
@@ -218,12 +266,19 @@ pub(crate) fn classes(report: &Report<'_>) -> Option<Table> {
     let row = |(i, class): (usize, &String)| {
         let count = report.run.dataset.test_counts.get(i);
         let mut row = vec![class.clone(), or_unknown(count, usize::to_string)];
-        row.extend(report.details.iter().map(|d| or_unknown(d.classes.get(i).and_then(|c| c.accuracy), percent)));
+        row.extend(report.details.iter().map(|d| or_unknown(d.classes.get(i), share)));
         row
     };
     let rows: Vec<_> = report.run.dataset.classes.iter().enumerate().map(row).collect();
     let caption = "Share of right images, by class".to_owned();
     (!report.details.is_empty()).then_some(Table { caption, kind: Kind::Values, head, rows })
+}
+
+/// The share of a class with its interval.
+pub(crate) fn share(class: &ClassAccuracy) -> String {
+    or_unknown(class.accuracy.zip(class.interval), |(accuracy, interval)| {
+        format!("{} ({})", percent(accuracy), percent_interval(interval))
+    })
 }
 
 /// The pairs of classes that a pipeline confused most often.
@@ -299,9 +354,38 @@ pub(crate) fn passport(run: &Run) -> Table {
             ("images", format!("{} for training, {} for testing", sum(&data.train_counts), sum(&data.test_counts))),
             ("size", format!("{height} × {width} pixels (height × width), {channels} channel{}", plural(channels))),
             ("classes", data.classes.len().to_string()),
+            ("images a class for training", balance(&data.train_counts)),
+            ("exact duplicates", data.audit.as_ref().map_or_else(String::new, |audit| duplicates(audit.exact))),
+            ("near duplicates", data.audit.as_ref().map_or_else(String::new, |audit| duplicates(audit.near))),
+            ("pairs of duplicates with two labels", audited(run, |audit| audit.conflicts)),
+            ("images of one single value", audited(run, |audit| audit.constant)),
+            ("images that could not be read and were left out", audited(run, |audit| audit.unreadable)),
             ("SHA-256 of images and labels", data.sha256.clone()),
         ],
     )
+}
+
+fn audited(run: &Run, count: fn(&Audit) -> usize) -> String {
+    run.dataset.audit.as_ref().map_or_else(String::new, |audit| count(audit).to_string())
+}
+
+fn duplicates(of: Duplicates) -> String {
+    format!(
+        "{} test image{} with one in the training part; {} pair{} within the training part, {} within the test part",
+        of.across,
+        plural(of.across),
+        of.train,
+        plural(of.train),
+        of.test
+    )
+}
+
+fn balance(counts: &[usize]) -> String {
+    match (counts.iter().min(), counts.iter().max()) {
+        (Some(least), Some(most)) if least == most => format!("{least} each"),
+        (Some(least), Some(most)) => format!("from {least} to {most}"),
+        _ => String::new(),
+    }
 }
 
 fn plural(count: usize) -> &'static str {
@@ -339,11 +423,35 @@ pub(crate) fn protocol(report: &Report<'_>) -> Table {
     let run = report.run;
     let seeds: Vec<String> = report.seeds.iter().map(u64::to_string).collect();
     let margin = points(run.equivalence);
+    let meant: Value = serde_json::from_str(&run.as_meant).unwrap_or_default();
+    let protocol = meant.get("protocol");
+    let of = |path: &[&str]| path.iter().try_fold(protocol?, |value, key| value.get(key));
+    let is_searched = report.details.iter().any(|detail| !detail.tuning.is_empty());
+    let tuning = of(&["tuning", "trials"]).zip(of(&["tuning", "seconds"])).filter(|_| is_searched);
+    let sizes = meant.get("train_sizes").and_then(Value::as_array).filter(|sizes| !sizes.is_empty());
     facts(
         "Protocol",
         vec![
             ("experiment", run.name.clone()),
             ("seeds", seeds.join(", ")),
+            (
+                "training sizes",
+                or_nothing(sizes, |sizes| sizes.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
+            ),
+            (
+                "selection",
+                or_nothing(of(&["validation"]).and_then(Value::as_f64).filter(|_| is_searched), |share| {
+                    format!("on {} of the training images; the winner is fitted again on all of them", percent(share))
+                }),
+            ),
+            (
+                "tuning, for each pipeline and seed",
+                or_nothing(tuning, |(trials, seconds)| {
+                    format!("{trials} trials, {} CPU seconds at most", seconds.as_f64().unwrap_or_default())
+                }),
+            ),
+            ("limits of a cell", limits(protocol)),
+            ("test images", "opened once by every fitted pipeline, after all choices".to_owned()),
             ("level of intervals", report.level()),
             ("margin of equivalence", format!("±{} percentage points", margin.trim_start_matches('+'))),
             ("declared comparisons", run.comparisons.len().to_string()),
@@ -352,9 +460,27 @@ pub(crate) fn protocol(report: &Report<'_>) -> Table {
     )
 }
 
+fn or_nothing<T>(value: Option<T>, shown: impl Fn(T) -> String) -> String {
+    value.map_or_else(String::new, shown)
+}
+
+/// What a cell may take, where the experiment says so.
+fn limits(protocol: Option<&Value>) -> String {
+    let limits = protocol.and_then(|protocol| protocol.get("limits"));
+    let of = |key: &str, unit: &str| Some(format!("{} {unit}", limits?.get(key)?.as_f64()?));
+    [of("seconds", "s"), of("megabytes", "MB")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 pub(crate) fn environment(run: &Run) -> Table {
     let host = &run.host;
     let memory = if host.memory_mb == 0 { String::new() } else { format!("{} MB", host.memory_mb) };
+    let noise = or_nothing(run.noise, |noise| {
+        format!(
+            "95% of {} pairs of timings of the same work differed by less than {:.0}%",
+            noise.pairs,
+            (noise.ratio - 1.0) * 100.0
+        )
+    });
     facts(
         "Environment",
         vec![
@@ -363,6 +489,7 @@ pub(crate) fn environment(run: &Run) -> Table {
             ("threads used", host.threads.to_string()),
             ("vector instructions", host.simd.clone()),
             ("memory", memory),
+            ("noise of the clock", noise),
             ("system", host.os.clone()),
             ("bakeoff", host.version.clone()),
             ("commit", host.commit.clone()),

@@ -5,7 +5,7 @@
 mod common;
 
 use bakeoff_report::{CATALOGUE, Format, Gallery, Picture, Pictures, Report, Stroke};
-use bakeoff_results::{Row, Run};
+use bakeoff_results::{Row, Run, Seconds, Trial};
 use common::{rows, rows_of_sizes, run};
 use std::fs;
 
@@ -77,8 +77,8 @@ fn tables_of_markdown_keep_their_columns() {
         tables += usize::from(columns.is_none());
         assert_eq!(*columns.get_or_insert(count), count, "{line}");
     }
-    // Leaderboard, comparisons, sizes, classes, five matrices, tuning, three about data, protocol and environment.
-    assert_eq!(tables, 15);
+    // Leaderboard, comparisons, costs, sizes, classes, five matrices, tuning, three about data, protocol and environment.
+    assert_eq!(tables, 16);
     assert!(!markdown.contains("<script>") && markdown.contains("&lt;script&gt;"));
     assert!(markdown.contains("a \"quoted\" \\| piped name") && markdown.contains("\\`code\\` \\*star\\*"));
     assert!(markdown.contains("\n````toml\n"), "the experiment has a fence of its own");
@@ -280,7 +280,15 @@ fn json_is_one_object_with_figures_and_details() {
     assert_eq!(rendered("csv", &run(), &rows()).matches("\r\n").count(), rows().len() + 1);
 }
 
-/// Ten seeds of eight pipelines on 10,000 test images.
+/// As many bytes of pictures as a gallery gives a report (`bakeoff_gallery::MOST_BYTES`).
+fn many_pictures() -> Pictures {
+    let of = pictures("x").galleries.remove(0).pictures.remove(0);
+    let picture = Picture { png: vec![7; 25_000], ..of };
+    let gallery = Gallery { title: "x".to_owned(), caption: "x".to_owned(), pictures: vec![picture; 100] };
+    Pictures { galleries: vec![gallery] }
+}
+
+/// Ten seeds of eight pipelines on 10,000 test images, with 16 trials each.
 fn large() -> (Run, Vec<Row>) {
     let (mut run, few) = (run(), rows());
     run.pipelines = (0..8).map(|i| format!("pipeline-{i}")).collect();
@@ -299,6 +307,15 @@ fn large() -> (Run, Vec<Row>) {
                 }
             };
             measured.predicted = (0..10_000).map(guess).collect();
+            measured.trials = (0..16)
+                .map(|trial| Trial {
+                    settings: format!("{{\"classifier.l2\":{trial}e-5}}"),
+                    right: Some(5000 + (trial * 37 + p * 11) % 400),
+                    of: 6000,
+                    error: String::new(),
+                    seconds: Seconds(1.0),
+                })
+                .collect();
             measured.curve =
                 (1..=50).map(|epoch| bakeoff_results::EpochLoss { epoch, loss: 1.0 / epoch as f64 }).collect();
             let cell = bakeoff_results::Cell {
@@ -317,7 +334,7 @@ fn large() -> (Run, Vec<Row>) {
 fn a_large_run_is_rendered_in_two_seconds_and_five_megabytes() {
     let (run, rows) = large();
     let started = std::time::Instant::now();
-    let report = Report::of(&run, &rows);
+    let report = Report::of(&run, &rows).with_pictures(many_pictures());
     let html = (format("html").render)(&report).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     assert!(html.len() < 5_000_000, "{} bytes", html.len());

@@ -1,7 +1,7 @@
 //! Runs and rows as the columns of the store, and back. What comes back is checked in full.
 
 use crate::error::StoreError;
-use crate::row::{Cell, Measured, Outcome, Row, Run};
+use crate::row::{Cell, Measured, Outcome, Repeat, Row, Run};
 use serde_json::Value;
 
 /// Bytes of a class id in a blob.
@@ -240,6 +240,18 @@ pub(crate) fn decode_scores(run: &Run, digest: &str, bytes: &[u8], found: i64) -
         return Err(format!("cell {digest}: expected scores of {expected} bytes, found {}", bytes.len()));
     }
     Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+/// The checksum of a repeat's columns, when they can be stored.
+pub(crate) fn repeat_checksum(repeat: &Repeat) -> Result<i64, StoreError> {
+    let seconds = [repeat.features, repeat.fit, repeat.predict].map(|seconds| seconds.0);
+    if repeat.number == 0 || seconds.iter().any(|seconds| !seconds.is_finite()) {
+        let what = format!("repeat {} of the cell {}", repeat.number, repeat.digest);
+        return Err(StoreError::Unfit { what, problem: "expected a number above 0 and finite times".to_owned() });
+    }
+    let bytes = seconds.map(f64::to_le_bytes).concat();
+    let number = (repeat.number as u64).to_le_bytes();
+    Ok(checksum(&[Some(repeat.digest.as_bytes()), Some(&number), Some(&bytes), Some(&[u8::from(repeat.same)])]))
 }
 
 fn measured_of(json: &str, predicted: Vec<usize>) -> Result<Measured, String> {

@@ -2,6 +2,7 @@
 
 use crate::expected::{self, ExpectedBest};
 use crate::groups::{Group, groups, sorted};
+use crate::interval::{Interval, score_interval};
 use crate::row::{Confusion, Measured, Row, Run, Trial};
 use crate::summary::headline;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct ClassAccuracy {
     pub of: usize,
     /// `right / of`; `None` where the test part has no image of the class.
     pub accuracy: Option<f64>,
+    /// Wilson's interval of the mean over seeds, over the class's test images: it is about these trained models, not about other seeds.
+    pub interval: Option<Interval>,
 }
 
 /// What was tried for one seed.
@@ -69,7 +72,7 @@ fn detail(run: &Run, group: &Group<'_>) -> Option<Detail> {
     Some(Detail {
         name: group.pipeline.to_owned(),
         seeds: fitting.len(),
-        classes: classes(run, &confusion),
+        classes: classes(run, &confusion, fitting.len()),
         confusion,
         tuning: fitting.iter().filter_map(|(seed, m)| tuning(*seed, m)).collect(),
         expected_best: expected::over_seeds(fitting.iter().map(|(_, m)| *m)),
@@ -93,10 +96,18 @@ fn sum(mut a: Confusion, b: Confusion) -> Confusion {
     a
 }
 
-fn classes(run: &Run, confusion: &Confusion) -> Vec<ClassAccuracy> {
+fn classes(run: &Run, confusion: &Confusion, seeds: usize) -> Vec<ClassAccuracy> {
     let of_class = |(i, (class, row)): (usize, (&String, &Vec<usize>))| {
         let (right, of) = (row[i], row.iter().sum());
-        ClassAccuracy { class: class.clone(), right, of, accuracy: (of > 0).then(|| right as f64 / of as f64) }
+        // Every seed answers the same images: there are no more of them for more seeds.
+        let a_seed = |count: usize| count as f64 / seeds as f64;
+        ClassAccuracy {
+            class: class.clone(),
+            right,
+            of,
+            accuracy: (of > 0).then(|| right as f64 / of as f64),
+            interval: (of > 0).then(|| score_interval(a_seed(right), a_seed(of), run.confidence)),
+        }
     };
     run.dataset.classes.iter().zip(&confusion.counts).enumerate().map(of_class).collect()
 }
@@ -113,4 +124,36 @@ fn tuning(seed: u64, measured: &Measured) -> Option<Tuning> {
         best: best.map(|(trial, score)| (trial.settings.clone(), score)),
         seconds: measured.tune.0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Dataset;
+
+    #[test]
+    fn more_seeds_on_the_same_images_narrow_no_interval_of_a_class() {
+        let run = |labels: Vec<usize>| -> Run {
+            let json = serde_json::json!({
+                "name": "r", "question": "", "as_written": "", "as_meant": "{}", "digest": "", "pipelines": ["a"], "comparisons": [],
+                "confidence": 0.95, "equivalence": 0.005,
+                "dataset": {
+                    "name": "d", "sha256": "", "classes": ["x", "y"], "shape": [1, 1, 1], "train_counts": [], "test_counts": [],
+                    "test_labels": labels, "notes": [], "files": [],
+                },
+                "host": { "cpu": "", "cores": 1, "threads": 1, "simd": "", "memory_mb": 0, "os": "", "version": "", "commit": "" },
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let run = run(vec![0; 110]);
+        let Dataset { test_labels, .. } = &run.dataset;
+        let confusion = |seeds: usize| Confusion { counts: vec![vec![99 * seeds, 11 * seeds], vec![0, 0]] };
+        assert_eq!(test_labels.len(), 110);
+        let (one, three) = (classes(&run, &confusion(1), 1), classes(&run, &confusion(3), 3));
+        // The same as `wilson(99, 110)`, by hand 0.8298 to 0.9432.
+        let interval = one[0].interval.unwrap();
+        assert!((interval.lo - 0.829_765).abs() < 1e-6 && (interval.hi - 0.943_240).abs() < 1e-6, "{interval:?}");
+        assert_eq!(one[0].interval, three[0].interval);
+        assert_eq!((one[1].accuracy, one[1].interval), (None, None), "a class without test images");
+    }
 }

@@ -3,7 +3,7 @@
 pub mod mlflow;
 pub mod parquet;
 
-use crate::groups::{mean_seconds, sorted};
+use crate::groups::{median_seconds, sorted};
 use crate::row::{Measured, Outcome, Row, Run};
 
 /// The columns of [`csv`], in order.
@@ -37,7 +37,7 @@ pub const COLUMNS: [&str; 25] = [
 
 /// One line a cell after a line of [`COLUMNS`], in the order of the plan. RFC 4180: commas, lines end in CR LF, fields are quoted where needed
 /// and quotes doubled. Empty fields are not known. Texts that a spreadsheet would run as a formula (those that begin with =, +, -, @, a
-/// tab or a carriage return) get an apostrophe in front. Seconds of several repeats are means; `train_size` is empty for all images.
+/// tab or a carriage return) get an apostrophe in front. Seconds of several timings are medians; `train_size` is empty for all images.
 pub fn csv(run: &Run, rows: &[Row]) -> String {
     let mut out = COLUMNS.join(",");
     out.push_str("\r\n");
@@ -81,10 +81,10 @@ fn figures(run: &Run, measured: &Measured) -> [String; 19] {
         right.to_string(),
         accuracy,
         measured.dim.to_string(),
-        mean_seconds(&measured.features).to_string(),
-        mean_seconds(&measured.fit).to_string(),
+        median_seconds(&measured.features).to_string(),
+        median_seconds(&measured.fit).to_string(),
         measured.tune.0.to_string(),
-        mean_seconds(&measured.predict).to_string(),
+        median_seconds(&measured.predict).to_string(),
         measured.total.0.to_string(),
         known(measured.cpu.0),
         measured.threads.to_string(),

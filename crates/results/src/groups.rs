@@ -3,6 +3,7 @@
 use crate::interval::{Crossed, Interval, IntervalKind, wilson};
 use crate::row::{Measured, Outcome, Row, Run, Seconds};
 use crate::store::plan_key;
+use crate::timing::median;
 
 /// Rows sorted by plan, so that nothing depends on the order in which they were given.
 pub(crate) fn sorted<'a>(run: &Run, rows: &'a [Row]) -> Vec<&'a Row> {
@@ -103,7 +104,12 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Mean over repeats; 0 of none.
-pub(crate) fn mean_seconds(repeats: &[Seconds]) -> f64 {
-    repeats.iter().map(|s| s.0).sum::<f64>() / repeats.len().max(1) as f64
+/// Median over timings; 0 of none.
+pub(crate) fn median_seconds(timings: &[Seconds]) -> f64 {
+    median(&all_seconds(timings)).unwrap_or(0.0)
+}
+
+/// Timings as plain numbers.
+pub(crate) fn all_seconds(timings: &[Seconds]) -> Vec<f64> {
+    timings.iter().map(|seconds| seconds.0).collect()
 }

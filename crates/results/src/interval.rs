@@ -96,16 +96,20 @@ impl IntervalKind {
 
 /// Wilson's score interval for a proportion of `right` in `of`, at this level of confidence. All of [0, 1] when `of` is 0.
 pub fn wilson(right: usize, of: usize, confidence: f64) -> Interval {
-    if of == 0 {
+    score_interval(right as f64, of as f64, confidence)
+}
+
+/// Wilson's formula for a number of right ones that may lie between two whole ones, as a mean over seeds does. All of [0, 1] when `n` is 0.
+pub(crate) fn score_interval(r: f64, n: f64, confidence: f64) -> Interval {
+    if n <= 0.0 {
         return Interval { lo: 0.0, hi: 1.0 };
     }
-    let (r, n) = (right as f64, of as f64);
     let z = normal_quantile(0.5 + confidence / 2.0);
     let centre = (r + z * z / 2.0) / (n + z * z);
     let half = z / (n + z * z) * (r * (n - r) / n + z * z / 4.0).sqrt();
     // At the ends the formula gives exactly 0 and 1, but for rounding.
-    let lo = if right == 0 { 0.0 } else { (centre - half).max(0.0) };
-    let hi = if right == of { 1.0 } else { (centre + half).min(1.0) };
+    let lo = if r <= 0.0 { 0.0 } else { (centre - half).max(0.0) };
+    let hi = if r >= n { 1.0 } else { (centre + half).min(1.0) };
     Interval { lo, hi }
 }
 

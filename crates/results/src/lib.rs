@@ -26,6 +26,7 @@ pub mod store;
 mod student;
 pub mod summary;
 pub mod test;
+mod timing;
 pub mod unpaired;
 pub mod verdict;
 pub mod words;
@@ -33,7 +34,7 @@ pub mod words;
 pub use across::{Across, AcrossError, across};
 pub use answers::{Answers, PipelineAnswers, answers};
 pub use compare::{Comparison, TestKind, compare};
-pub use cost::CostRatio;
+pub use cost::{CostRatio, Spending, spendings};
 pub use crossing::{Crossing, CrossingInterval, CrossingKind};
 pub use detail::{ClassAccuracy, Detail, Tuning, details};
 pub use error::StoreError;
@@ -44,11 +45,12 @@ pub use latency::{Latency, latencies};
 pub use resampled::{Relation, compare_splits, relation};
 pub use row::{
     Audit, Cell, Confusion, Dataset, DuplicatePair, Duplicates, EpochLoss, Host, ImagePlace, Measured, Noise, Outcome,
-    Row, Run, Seconds, Trial,
+    Repeat, Row, Run, Seconds, Trial,
 };
 pub use similarity::by_similarity;
 pub use store::{Store, sort_by_plan};
 pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, summarise};
+pub use timing::{TimeInterval, median};
 pub use unpaired::unpaired;
 pub use verdict::{Settling, Verdict};
-pub use words::verdict_line;
+pub use words::{still_open, verdict_line};

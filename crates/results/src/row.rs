@@ -197,13 +197,14 @@ pub struct Measured {
     pub scores: Vec<f32>,
     /// d, the numbers an image became.
     pub dim: usize,
-    /// Wall seconds of extraction for training and test images, fitting the extractor included; one entry a repeat.
+    /// Wall seconds of extraction for training and test images, fitting the extractor included; one entry a timing: the cell's own
+    /// first, then those of its repeats ([`Repeat`]).
     pub features: Vec<Seconds>,
-    /// Wall seconds of the final fit, scaling included.
+    /// Wall seconds of the final fit, scaling included; one entry a timing.
     pub fit: Vec<Seconds>,
     /// Wall seconds of all tuning trials.
     pub tune: Seconds,
-    /// Wall seconds of scoring all test rows, features excluded.
+    /// Wall seconds of scoring all test rows, features excluded; one entry a timing.
     pub predict: Vec<Seconds>,
     /// Wall seconds of one image alone, from its pixels to its class; one entry a timed image, in the order of timing.
     #[serde(default)]
@@ -239,6 +240,35 @@ impl Measured {
         let right = self.predicted.iter().zip(labels).filter(|(id, label)| id == label).count();
         (n > 0 && n == labels.len()).then(|| right as f64 / n as f64)
     }
+
+    /// Adds the timing of a repeat.
+    pub(crate) fn add(&mut self, repeat: &Repeat) {
+        self.features.push(repeat.features);
+        self.fit.push(repeat.fit);
+        self.predict.push(repeat.predict);
+        if !repeat.same {
+            self.notes
+                .push(format!("repeat {} for its time predicted otherwise: the same seed, other bits", repeat.number));
+        }
+    }
+}
+
+/// The fit and the scores of a finished cell once more, with the settings that were chosen the first time, so that there is more than
+/// one timing. Repeats of different pipelines take turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repeat {
+    /// The cell.
+    pub digest: String,
+    /// Which repeat, from 1.
+    pub number: usize,
+    /// Wall seconds of extraction, as in [`Measured::features`].
+    pub features: Seconds,
+    /// Wall seconds of the fit.
+    pub fit: Seconds,
+    /// Wall seconds of scoring.
+    pub predict: Seconds,
+    /// Whether it predicted what the first fit did. It must: the same seed gives the same bits.
+    pub same: bool,
 }
 
 /// A point of a training curve.

@@ -1,6 +1,6 @@
 //! The store of one run: an SQLite file in WAL mode, one transaction a finished cell.
 //!
-//! # Schema, version 2
+//! # Schema, version 3
 //! `PRAGMA application_id` is 0x62616b65 ("bake"), `PRAGMA user_version` the schema version.
 //!
 //! ```sql
@@ -28,9 +28,19 @@
 //!   scores      BLOB NOT NULL,             -- f32, little endian, test image after test image, class after class
 //!   checksum    INTEGER NOT NULL
 //! ) STRICT;
+//! CREATE TABLE repeat (                    -- further timings of finished cells
+//!   digest      TEXT NOT NULL REFERENCES cell (digest),
+//!   number      INTEGER NOT NULL,          -- from 1
+//!   features    REAL NOT NULL,             -- wall seconds of the parts
+//!   fit         REAL NOT NULL,
+//!   predict     REAL NOT NULL,
+//!   same        INTEGER NOT NULL,          -- 1 when it predicted what the cell did, else 0
+//!   checksum    INTEGER NOT NULL,          -- over the seconds as eight little-endian bytes each
+//!   PRIMARY KEY (digest, number)
+//! ) STRICT;
 //! ```
 //!
-//! Version 1 had no table `score`; such a store is read and continued as it is, and keeps no scores.
+//! Version 1 had no table `score`, version 2 no table `repeat`; such a store is read and continued as it is, and keeps none of them.
 //!
 //! A checksum is 64-bit FNV-1a over the row's other columns in order, each as a tag byte (0 for NULL), its length in
 //! eight little-endian bytes and its bytes. SQLite notices damaged pages of its trees, but not a changed byte
@@ -46,14 +56,14 @@
 
 use crate::codec;
 use crate::error::{BUSY_SECONDS, StoreError};
-use crate::row::{Cell, Row, Run};
+use crate::row::{Cell, Outcome, Repeat, Row, Run, Seconds};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const APPLICATION_ID: i64 = 0x6261_6b65;
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The first version.
 const OLDEST: i64 = 1;
@@ -82,6 +92,16 @@ CREATE TABLE score (
   digest      TEXT PRIMARY KEY REFERENCES cell (digest),
   scores      BLOB NOT NULL,
   checksum    INTEGER NOT NULL
+) STRICT;
+CREATE TABLE repeat (
+  digest      TEXT NOT NULL REFERENCES cell (digest),
+  number      INTEGER NOT NULL CHECK (number > 0),
+  features    REAL NOT NULL,
+  fit         REAL NOT NULL,
+  predict     REAL NOT NULL,
+  same        INTEGER NOT NULL CHECK (same IN (0, 1)),
+  checksum    INTEGER NOT NULL,
+  PRIMARY KEY (digest, number)
 ) STRICT;";
 
 /// The results of one run, on disk.
@@ -90,7 +110,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     run: Run,
-    keeps_scores: bool,
+    /// The schema's version.
+    version: i64,
 }
 
 impl Store {
@@ -140,7 +161,7 @@ impl Store {
         let version = check_identity(&connection, path)?;
         check_pages(&connection, path)?;
         let run = read_run(&connection, path)?;
-        Ok(Self { connection, path: path.to_owned(), run, keeps_scores: version > 1 })
+        Ok(Self { connection, path: path.to_owned(), run, version })
     }
 
     /// What the run is about.
@@ -168,7 +189,7 @@ impl Store {
             stored.predicted,
             stored.checksum(),
         ];
-        let scores = codec::encode_scores(row).filter(|_| self.keeps_scores);
+        let scores = codec::encode_scores(row).filter(|_| self.version > 1);
         let write = || -> rusqlite::Result<bool> {
             let transaction = self.connection.unchecked_transaction()?;
             let is_new = transaction.execute(insert, values)? == 1;
@@ -182,13 +203,51 @@ impl Store {
         write().map_err(|e| self.error(e))
     }
 
+    /// Stores a further timing of a stored cell. `false` says that it was there already, or that the store is of a version that has no
+    /// place for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] when a time is not finite or its number is 0; else the errors of [`Store::open`].
+    pub fn commit_repeat(&self, repeat: &Repeat) -> Result<bool, StoreError> {
+        if self.version < 3 {
+            return Ok(false);
+        }
+        let checksum = codec::repeat_checksum(repeat)?;
+        let insert = "INSERT INTO repeat (digest, number, features, fit, predict, same, checksum) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+        let Repeat { digest, number, features, fit, predict, same } = repeat;
+        let values = params![digest, (*number as u64).cast_signed(), features.0, fit.0, predict.0, same, checksum];
+        self.connection.execute(insert, values).map(|n| n == 1).map_err(|e| self.error(e))
+    }
+
+    /// All further timings, by cell and number.
+    fn repeats(&self) -> Result<BTreeMap<String, Vec<Repeat>>, StoreError> {
+        let mut repeats = BTreeMap::<String, Vec<Repeat>>::new();
+        if self.version < 3 {
+            return Ok(repeats);
+        }
+        let select =
+            "SELECT digest, number, features, fit, predict, same, checksum FROM repeat ORDER BY digest, number";
+        let mut statement = self.connection.prepare(select).map_err(|e| self.error(e))?;
+        let stored = statement.query_map([], stored_repeat).map_err(|e| self.error(e))?;
+        for found in stored {
+            let (repeat, checksum) = found.map_err(|e| self.error(e))?;
+            if codec::repeat_checksum(&repeat).ok() != Some(checksum) {
+                let what = format!("cell {}: the checksum of repeat {} does not fit it", repeat.digest, repeat.number);
+                return Err(StoreError::damaged(&self.path, what));
+            }
+            repeats.entry(repeat.digest.clone()).or_default().push(repeat);
+        }
+        Ok(repeats)
+    }
+
     /// The scores (n, k) of a cell's test images, row by row, as [`Measured::scores`](crate::Measured::scores) had them;
     /// `None` where they were not kept.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when they are not what was written, else the errors of [`Store::open`].
     pub fn scores(&self, digest: &str) -> Result<Option<Vec<f32>>, StoreError> {
-        if !self.keeps_scores {
+        if self.version < 2 {
             return Ok(None);
         }
         let select = "SELECT scores, checksum FROM score WHERE digest = ?1";
@@ -220,12 +279,17 @@ impl Store {
     }
 
     /// All rows in the order of the plan: pipelines as the run names them, then training sizes from small to all, then
-    /// seeds. It does not depend on the order in which the cells finished.
+    /// seeds. It does not depend on the order in which the cells finished. Timings of repeats follow those of the cell.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] naming the first row that cannot be read, else the errors of [`Store::open`].
     pub fn rows(&self) -> Result<Vec<Row>, StoreError> {
-        let mut rows = self.read_rows()?;
+        let (mut rows, repeats) = (self.read_rows()?, self.repeats()?);
+        for row in &mut rows {
+            if let (Outcome::Done(measured), Some(repeats)) = (&mut row.outcome, repeats.get(&row.cell.digest)) {
+                repeats.iter().for_each(|repeat| measured.add(repeat));
+            }
+        }
         sort_by_plan(&self.run, &mut rows);
         Ok(rows)
     }
@@ -378,6 +442,13 @@ fn stored_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(codec::StoredRow, i6
         predicted: row.get(7)?,
     };
     Ok((stored, row.get(8)?))
+}
+
+fn stored_repeat(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Repeat, i64)> {
+    let seconds = |column| row.get(column).map(Seconds);
+    let (features, fit, predict) = (seconds(2)?, seconds(3)?, seconds(4)?);
+    let number = row.get::<_, i64>(1)?.cast_unsigned() as usize;
+    Ok((Repeat { digest: row.get(0)?, number, features, fit, predict, same: row.get(5)? }, row.get(6)?))
 }
 
 #[cfg(test)]

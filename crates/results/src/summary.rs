@@ -2,13 +2,14 @@
 //!
 //! Accuracies are fractions, means over the seeds that were done at the greatest training size of the run. One seed, and a
 //! deterministic pipeline, has Wilson's interval; several have the bootstrap's over seeds and images ([`crate::interval`]).
-//! Seconds are wall time, means over seeds of the means over repeats; memory and model bytes are the greatest of the seeds.
+//! Seconds are wall time, medians over all timings, those of the seeds and of their repeats; memory and model bytes are the greatest of the seeds.
 
 use crate::compare::{Comparison, Family, compare_all};
 use crate::crossing::{Crossing, crossing};
-use crate::groups::{Estimate, Group, groups, mean_seconds, sorted};
+use crate::groups::{Estimate, Group, all_seconds, groups, sorted};
 use crate::interval::{Interval, IntervalKind};
 use crate::row::{Measured, Row, Run};
+use crate::timing::{TimeInterval, interval, median, timings, totals};
 use crate::words;
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +112,12 @@ pub struct PartSeconds {
     pub tune: f64,
     /// Scoring all test rows.
     pub predict: f64,
-    /// From end to end.
+    /// From end to end, tuning included.
     pub total: f64,
+    /// How many timings these are the medians of; tuning is timed once a seed.
+    pub timings: usize,
+    /// What the median of `total` lies between; `None` of one timing.
+    pub total_interval: Option<TimeInterval>,
 }
 
 /// A pipeline at one training size.
@@ -259,7 +264,7 @@ fn of_group(run: &Run, group: &Group<'_>, estimate: Option<Estimate>) -> Pipelin
         accuracy: estimate.map(|e| e.accuracy),
         interval: estimate.map(|e| e.interval),
         interval_kind: estimate.map(|e| e.kind),
-        seconds: part_seconds(group),
+        seconds: part_seconds(run, group),
         cpu_seconds: group.mean(|m| m.cpu.0).and_then(known),
         threads: group.done.iter().map(|(_, m)| m.threads).max(),
         peak_rss_mb: known(greatest(|m| m.peak_rss_mb)),
@@ -272,13 +277,17 @@ fn of_group(run: &Run, group: &Group<'_>, estimate: Option<Estimate>) -> Pipelin
     }
 }
 
-fn part_seconds(group: &Group<'_>) -> Option<PartSeconds> {
+fn part_seconds(run: &Run, group: &Group<'_>) -> Option<PartSeconds> {
+    let of = |part: fn(&Measured) -> Vec<f64>| median(&timings(group, part));
+    let totals = timings(group, totals);
     Some(PartSeconds {
-        features: group.mean(|m| mean_seconds(&m.features))?,
-        fit: group.mean(|m| mean_seconds(&m.fit))?,
-        tune: group.mean(|m| m.tune.0)?,
-        predict: group.mean(|m| mean_seconds(&m.predict))?,
-        total: group.mean(|m| m.total.0)?,
+        features: of(|m| all_seconds(&m.features))?,
+        fit: of(|m| all_seconds(&m.fit))?,
+        tune: of(|m| vec![m.tune.0])?,
+        predict: of(|m| all_seconds(&m.predict))?,
+        total: median(&totals)?,
+        timings: totals.len(),
+        total_interval: interval(&totals, run.confidence),
     })
 }
 

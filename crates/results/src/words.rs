@@ -99,6 +99,21 @@ pub fn verdict_line(summary: &Summary) -> String {
     format!("{}{ending}{}", headline(summary, leader, ranking.len()), absentees(summary))
 }
 
+/// What is not settled but for the pair that the first line tells of, and what would settle it; a sentence each.
+pub fn still_open(summary: &Summary) -> Vec<String> {
+    let ranking = summary.ranking();
+    let main = main_comparison(summary, &ranking);
+    let others =
+        summary.comparisons.iter().filter(|pair| !main.is_some_and(|main| main.a == pair.a && main.b == pair.b));
+    let open = others.filter(|pair| pair.verdict == Verdict::Undecided && pair.difference.is_some());
+    open.map(|pair| {
+        let interval = pair.interval.map_or_else(String::new, |interval| format!(" ({})", points_interval(interval)));
+        let settling = pair.settling.map_or_else(String::new, |settling| format!(": {}", settling.in_words()));
+        format!("{} and {} are not told apart{interval}{settling}.", pair.a, pair.b)
+    })
+    .collect()
+}
+
 /// "hog-svm has the highest accuracy on shapes: 90.31% (…), 12.3 s from end to end".
 fn headline(summary: &Summary, leader: &PipelineSummary, n_ranked: usize) -> String {
     let (name, dataset, accuracy) = (&leader.name, &summary.dataset, percent(leader.accuracy.unwrap_or(0.0)));
@@ -157,7 +172,7 @@ fn told(summary: &Summary, leader: &PipelineSummary, comparison: &Comparison) ->
 fn other_cost(summary: &Summary, name: &str, comparison: &Comparison) -> String {
     let other = summary.pipelines.iter().find(|p| p.name == name).and_then(|p| p.seconds);
     let is_noise = comparison.cost.is_some_and(|cost| cost.within_noise == Some(true));
-    let noise = if is_noise { ", no other time within the machine's noise" } else { "" };
+    let noise = if is_noise { " (no difference that this machine's clock could tell)" } else { "" };
     other.map_or_else(String::new, |s| format!(", which takes {}{noise}", duration(s.total)))
 }
 

@@ -105,10 +105,11 @@ fn times_within_the_noise_are_told() {
     assert_eq!(cost(&run).within_noise, Some(true));
     assert_eq!(cost(&run).in_words(), "takes as long, within the machine's noise (2.10 s and 2.00 s)");
     let line = verdict_line(&summarise(&run, &rows));
-    assert!(line.contains("which takes 2.00 s, no other time within the machine's noise"), "{line}");
+    assert!(line.contains("which takes 2.00 s (no difference that this machine's clock could tell)"), "{line}");
     // The other way round it is the same noise.
     run.comparisons = vec![("fast".to_owned(), "slow".to_owned())];
     assert_eq!(cost(&run).within_noise, Some(true));
     run.noise = Some(Noise { pairs: 40, ratio: 1.02 });
     assert_eq!(cost(&run).within_noise, Some(false));
+    assert_eq!(cost(&run).in_words(), "is 1.05 times as fast (2.00 s and 2.10 s)");
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use bakeoff_results::{Outcome, Row, Run, Seconds, Store, StoreError};
+use bakeoff_results::{Measured, Outcome, Repeat, Row, Run, Seconds, Store, StoreError};
 use common::{cell, done, failed, measured, refused, run_of};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -154,9 +154,9 @@ fn files_that_are_no_stores_are_named_and_left_alone() {
 fn a_newer_schema_is_told_with_both_versions() {
     let (_folder, path) = fresh();
     drop(Store::create_or_open(&path, &sample()).unwrap());
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 4).unwrap();
     for error in [Store::open(&path).unwrap_err(), Store::create_or_open(&path, &sample()).unwrap_err()] {
-        assert!(error.to_string().contains("has schema version 3, this program knows 2"), "{error}");
+        assert!(error.to_string().contains("has schema version 4, this program knows 3"), "{error}");
     }
     Connection::open(&path).unwrap().pragma_update(None, "user_version", -7).unwrap();
     assert!(matches!(Store::open(&path).unwrap_err(), StoreError::Damaged { .. }));
@@ -366,7 +366,7 @@ fn a_store_of_the_first_version_is_continued_without_scores() {
     let (path, run) = (folder.path().join("r.sqlite"), sample());
     drop(Store::create_or_open(&path, &run).unwrap());
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE score; PRAGMA user_version = 1").unwrap();
+    old.execute_batch("DROP TABLE score; DROP TABLE repeat; PRAGMA user_version = 1").unwrap();
     drop(old);
     let store = Store::create_or_open(&path, &run).unwrap();
     let (n, k) = (run.dataset.test_labels.len(), run.dataset.classes.len());
@@ -375,4 +375,48 @@ fn a_store_of_the_first_version_is_continued_without_scores() {
     measured.scores = vec![0.5; n * k];
     assert!(store.commit(&row).unwrap());
     assert_eq!((store.scores(&row.cell.digest).unwrap(), store.rows().unwrap().len()), (None, 1));
+    assert!(!store.commit_repeat(&repeat_of(&row, 1)).unwrap());
+    assert_eq!(store.rows().unwrap(), [Row { outcome: without_scores(&row.outcome), ..row }]);
+}
+
+fn without_scores(outcome: &Outcome) -> Outcome {
+    let Outcome::Done(measured) = outcome else { unreachable!() };
+    Outcome::Done(Box::new(Measured { scores: Vec::new(), ..(**measured).clone() }))
+}
+
+/// Times that differ from part to part and from repeat to repeat.
+fn repeat_of(row: &Row, number: usize) -> Repeat {
+    let seconds = |part: f64| Seconds(part + number as f64 / 16.0);
+    let (features, fit, predict) = (seconds(0.25), seconds(0.5), seconds(0.75));
+    Repeat { digest: row.cell.digest.clone(), number, features, fit, predict, same: number != 2 }
+}
+
+#[test]
+fn repeats_follow_the_timing_of_their_cell() {
+    let (_folder, path) = fresh();
+    let run = sample();
+    let store = Store::create_or_open(&path, &run).unwrap();
+    let row = done(&run.pipelines[0], 0, &vec![0; run.dataset.test_labels.len()]);
+    assert!(store.commit(&row).unwrap());
+    for number in [2, 1] {
+        assert!(store.commit_repeat(&repeat_of(&row, number)).unwrap());
+        assert!(!store.commit_repeat(&repeat_of(&row, number)).unwrap(), "the first stays");
+    }
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    let rows = store.rows().unwrap();
+    let (Outcome::Done(before), Outcome::Done(after)) = (&row.outcome, &rows[0].outcome) else { unreachable!() };
+    assert_eq!(after.features, [before.features[0], Seconds(0.3125), Seconds(0.375)]);
+    assert_eq!(after.fit, [before.fit[0], Seconds(0.5625), Seconds(0.625)]);
+    assert_eq!(after.predict, [before.predict[0], Seconds(0.8125), Seconds(0.875)]);
+    assert_eq!(after.notes.len(), before.notes.len() + 1, "{:?}", after.notes);
+    // A time that is none, a number that is none, and a cell that is not there.
+    let unfit = [Repeat { fit: Seconds(f64::NAN), ..repeat_of(&row, 3) }, repeat_of(&row, 0)];
+    for repeat in unfit {
+        assert!(matches!(store.commit_repeat(&repeat), Err(StoreError::Unfit { .. })), "{repeat:?}");
+    }
+    drop(store);
+    Connection::open(&path).unwrap().execute("UPDATE repeat SET fit = 9 WHERE number = 2", []).unwrap();
+    let told = Store::open(&path).unwrap().rows().unwrap_err().to_string();
+    assert!(told.contains("checksum of repeat 2"), "{told}");
 }

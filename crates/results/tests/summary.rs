@@ -6,8 +6,8 @@ mod common;
 
 use bakeoff_results::interval::wilson;
 use bakeoff_results::{
-    IntervalKind, Outcome, Row, Run, Seconds, Settling, Standing, Summary, TestKind, Verdict, compare, details,
-    summarise, verdict_line,
+    IntervalKind, Outcome, Row, Run, Seconds, Settling, Standing, Summary, TestKind, TimeInterval, Verdict, compare,
+    details, spendings, still_open, summarise, verdict_line,
 };
 use common::{cell, done, failed, refused, run_of};
 use proptest::prelude::*;
@@ -364,4 +364,48 @@ fn more_seeds_are_asked_for_by_the_formula() {
     // n = 5; the room is 0.006² = 3.6e-5.
     assert_eq!((pair.verdict, pair.settling), (Verdict::Undecided, Some(Settling::MoreSeeds(2))));
     assert!(pair.note.contains("about 2 more seeds would settle it"), "{}", pair.note);
+}
+
+#[test]
+fn what_is_open_is_told_once_and_what_each_took() {
+    let labels: Vec<usize> = (0..200).map(|i| i % 2).collect();
+    let mut run = run_of(&["a", "b", "c"], &labels, 2);
+    let declared = |pairs: [(&str, &str); 3]| pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
+    run.comparisons = declared([("a", "b"), ("b", "c"), ("a", "missing")]);
+    let with = |name: &str, seed: u64, seconds: f64, wrong: usize| {
+        let predicted: Vec<usize> = labels
+            .iter()
+            .enumerate()
+            .map(|(i, &t)| if (i + seed as usize) % 200 < wrong { 1 - t } else { t })
+            .collect();
+        let mut row = done(name, seed, &predicted);
+        if let Outcome::Done(measured) = &mut row.outcome {
+            measured.total = Seconds(seconds);
+        }
+        row
+    };
+    let rows = [
+        with("a", 0, 2.0, 1),
+        with("a", 1, 4.0, 2),
+        with("b", 0, 6.0, 60),
+        with("b", 1, 6.0, 60),
+        with("c", 0, 1.0, 61),
+        with("c", 1, 1.0, 60),
+    ];
+    let summary = summarise(&run, &rows);
+    // The first line tells of a and b; the pair that could not be made is told in its own row.
+    let open = still_open(&summary);
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(open[0].starts_with("b and c are not told apart (") && open[0].ends_with('.'), "{open:?}");
+    assert!(open[0].contains(": ") && summary.comparisons[1].settling.is_some(), "what would settle it: {open:?}");
+    run.comparisons = vec![("b".to_owned(), "c".to_owned())];
+    assert_eq!(still_open(&summarise(&run, &rows)), Vec::<String>::new(), "the first line tells of it");
+
+    let spent = spendings(&run, &rows, "a");
+    // Two timings each: the least and the greatest enclose the median with 1 − 2/4.
+    let told: Vec<_> = spent.iter().map(|s| (s.name.as_str(), s.timings, s.interval.unwrap())).collect();
+    let ends = |low, high| TimeInterval { low, high, level: 0.5 };
+    assert_eq!(told, [("a", 2, ends(2.0, 4.0)), ("b", 2, ends(6.0, 6.0)), ("c", 2, ends(1.0, 1.0))]);
+    let ratios: Vec<Option<f64>> = spent.iter().map(|s| s.beside_leader.map(|cost| cost.ratio)).collect();
+    assert_eq!(ratios, [None, Some(2.0), Some(1.0 / 3.0)]);
 }

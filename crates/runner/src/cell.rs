@@ -1,6 +1,6 @@
 //! One cell: an image's walk from the training part to a predicted id, with the time that each part takes.
 
-use crate::cache::Remembering;
+use crate::cache::{Remembering, Saved};
 use crate::clock::{Spent, Stopwatch};
 use crate::experiment::Experiment;
 use crate::fit::{FittedPipeline, Makers, Stopped, Watch};
@@ -8,9 +8,11 @@ use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
 use crate::plan::PlannedCell;
 use crate::run::Bench;
+use crate::settings::Settings;
+use crate::states::Keeping;
 use crate::stored::StoredPipeline;
 use crate::tuning::{Tuned, tune};
-use bakeoff_core::Seed;
+use bakeoff_core::{ImagesView, Seed};
 use bakeoff_results::{Measured, Outcome, Seconds};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,9 +25,35 @@ pub(crate) fn outcome(
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
 ) -> Option<(Outcome, Option<StoredPipeline>)> {
+    caught(|| walk(planned, experiment, bench, observer))
+}
+
+/// Runs the fit and the scores of a finished cell once more, with the settings that were chosen then and features that are computed anew.
+pub(crate) fn again(
+    planned: &PlannedCell,
+    settings: &Settings,
+    bench: &Bench<'_>,
+    observer: &mut dyn Observer,
+) -> Option<(Outcome, Option<StoredPipeline>)> {
+    let nothing_tuned = Tuned {
+        settings: settings.clone(),
+        trials: Vec::new(),
+        seconds: Seconds(0.0),
+        note: None,
+        saved: Saved::default(),
+    };
+    let bench = Bench { cache: None, states: None, ..*bench };
+    let unstored = PlannedCell { is_stored: false, ..planned.clone() };
+    caught(|| walk_with(&unstored, &bench, observer, |_, _, _| Ok(nothing_tuned)))
+}
+
+/// What came of a walk, whatever it was.
+fn caught(
+    walk: impl FnOnce() -> Result<(Measured, Option<StoredPipeline>), Stopped>,
+) -> Option<(Outcome, Option<StoredPipeline>)> {
     // A panic is a bug of one pipeline. The observer only counts, and everything else is made anew for each cell, so
     // nothing half-done is seen afterwards.
-    let walked = catch_unwind(AssertUnwindSafe(|| walk(planned, experiment, bench, observer)));
+    let walked = catch_unwind(AssertUnwindSafe(walk));
     let outcome = match walked {
         Ok(Ok((measured, stored))) => return Some((Outcome::Done(Box::new(measured)), stored)),
         Ok(Err(Stopped::Interrupted)) => return None,
@@ -44,12 +72,25 @@ fn said(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it did not say why".to_owned())
 }
 
-/// Training subset, selection, fit, test; in this order and no other.
+/// A cell's walk with the selection that its experiment asks for.
 fn walk(
     planned: &PlannedCell,
     experiment: &Experiment,
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
+) -> Result<(Measured, Option<StoredPipeline>), Stopped> {
+    let pipeline = &experiment.pipelines[planned.pipeline];
+    walk_with(planned, bench, observer, |makers, training, watch| {
+        tune(pipeline, experiment.protocol, makers, training, Seed(planned.cell.seed), watch, bench.machine)
+    })
+}
+
+/// Training subset, selection, fit, test; in this order and no other.
+fn walk_with(
+    planned: &PlannedCell,
+    bench: &Bench<'_>,
+    observer: &mut dyn Observer,
+    select: impl FnOnce(Makers<'_>, &Training<'_>, &mut Watch<'_>) -> Result<Tuned, Stopped>,
 ) -> Result<(Measured, Option<StoredPipeline>), Stopped> {
     let (clock, cpu_before) = (Stopwatch::start(), bench.machine.cpu());
     bench.machine.reset_peak();
@@ -60,10 +101,10 @@ fn walk(
     let seed = Seed(planned.cell.seed);
 
     let training = bench.material.training(planned.cell.train_size, seed.derive("subset"));
-    let pipeline = &experiment.pipelines[planned.pipeline];
-    let tuned = tune(pipeline, experiment.protocol, makers, &training, seed, &mut watch, bench.machine)?;
+    let tuned = select(makers, &training, &mut watch)?;
 
-    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, &mut watch, &mut spent)?;
+    let keeping = bench.states.map(|states| Keeping { states, cell: &planned.cell.digest, machine: bench.machine });
+    let fitted = FittedPipeline::fit(&tuned.settings, makers, &training, seed, keeping, &mut watch, &mut spent)?;
 
     watch.tell(Event::Stage(Stage::Test));
     let test = bench.material.test().open_for(&fitted);
@@ -75,7 +116,8 @@ fn walk(
     let total = Seconds(clock.elapsed().0 + saved.wall.0);
     let ends = Ends { total, cpu, threads: bench.machine.threads(), peak: bench.machine.peak_rss_mb() };
     let (stored, note) = stored(planned, &tuned, &fitted, &training, bench);
-    let mut measured = measured(planned, &training, tuned, fitted, predicted, spent, ends);
+    let latency = latency(&fitted, test, &watch)?;
+    let mut measured = Measured { latency, ..measured(planned, &training, tuned, fitted, predicted, spent, ends) };
     measured.notes.extend(note);
     Ok((measured, stored))
 }
@@ -98,6 +140,29 @@ fn stored(
         return (None, Some(format!("the model of {bytes:.0} MB was not stored: the limit is {most:.0} MB")));
     }
     (Some(StoredPipeline::of(&tuned.settings, fitted, training.len(), bench.catalogues)), None)
+}
+
+/// Test images that are scored alone before the first that is timed: memory is then at hand and branches are known.
+const LATENCY_WARM_UP: usize = 10;
+/// Test images that are timed, each alone.
+const LATENCY_IMAGES: usize = 200;
+/// Wall seconds after which no further one is.
+const LATENCY_SECONDS: f64 = 1.0;
+
+/// Seconds of single test images, from pixels to class, after the cell's own figures are taken. Of images that take a tenth of a second
+/// each there are ten.
+fn latency(fitted: &FittedPipeline, test: ImagesView<'_>, watch: &Watch<'_>) -> Result<Vec<Seconds>, Stopped> {
+    let clock = Stopwatch::start();
+    let mut timed = Vec::new();
+    for i in 0..test.len().min(LATENCY_WARM_UP + LATENCY_IMAGES) {
+        if clock.elapsed().0 > LATENCY_SECONDS {
+            break;
+        }
+        let alone = Stopwatch::start();
+        fitted.predict(test.range(i, i + 1), watch, &mut Spent::default())?;
+        timed.push(alone.elapsed());
+    }
+    Ok(timed.split_off(LATENCY_WARM_UP.min(timed.len() / 2)))
 }
 
 /// Scores of a cell that are kept: 64 MB.

@@ -75,6 +75,24 @@ pub struct Protocol {
     pub equivalence: f64,
     /// What a cell may take before it is ended.
     pub limits: Limits,
+    /// How often pipelines are timed.
+    pub timing: Timing,
+}
+
+/// How often the fit and the scores of a pipeline are timed. They decide no result, so that a cell's digest does not know them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// Timings wanted of each pipeline, at the greatest training size: those of its seeds, and repeats for what is missing.
+    pub rounds: usize,
+    /// Wall seconds that the repeats of one pipeline may take together; one that takes longer is not repeated.
+    pub seconds: f64,
+}
+
+impl Default for Timing {
+    /// Five timings enclose their median at 93.75%, and five seconds leave a first comparison below a minute.
+    fn default() -> Self {
+        Self { rounds: 5, seconds: 5.0 }
+    }
 }
 
 /// What a cell may take, tuning included; none where nothing is said. One that takes more is ended and becomes a failed row.
@@ -112,7 +130,14 @@ pub enum Draw {
 impl Default for Protocol {
     fn default() -> Self {
         let tuning = Tuning { trials: 16, seconds: 900.0, draw: Draw::default() };
-        Self { validation: 0.1, tuning, confidence: 0.95, equivalence: 0.005, limits: Limits::default() }
+        Self {
+            validation: 0.1,
+            tuning,
+            confidence: 0.95,
+            equivalence: 0.005,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
     }
 }
 

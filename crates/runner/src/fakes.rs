@@ -264,6 +264,7 @@ impl Observer for Notes<'_> {
             Event::Stage(stage) => format!("{stage:?}"),
             Event::Epoch(epoch) => format!("epoch {}", epoch.number),
             Event::CellFinished { .. } => "finished".to_owned(),
+            Event::Repeating { cell, number, of } => format!("again {} {number} of {of}", cell.pipeline),
         };
         if let Some((at, stop)) = self.stop_at.filter(|(at, _)| *at == word) {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);

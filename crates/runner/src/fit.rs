@@ -1,13 +1,14 @@
 //! Fitting a pipeline on training images, and scoring with it.
 
 use crate::Catalogues;
-use crate::cache::Remembering;
+use crate::cache::{Remembering, Saved};
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::machine::Machine;
 use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
 use crate::rows::{Fitting, RowMaker, images_a_block};
 use crate::settings::Settings;
+use crate::states::{Keeping, Learned};
 use bakeoff_core::{
     Classifier, Epoch, ExtractError, FitError, Fitted, ImagesView, Labels, Model, Rows, Seed, argmax_rows,
 };
@@ -96,7 +97,7 @@ impl Watch<'_> {
         self.observer.tell(event);
     }
 
-    fn epoch(&mut self, epoch: Epoch<'_>) -> ControlFlow<()> {
+    pub(crate) fn epoch(&mut self, epoch: Epoch<'_>) -> ControlFlow<()> {
         self.tell(Event::Epoch(epoch));
         if self.check().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
@@ -119,15 +120,20 @@ pub(crate) fn learn(
     labels: &Labels,
     seed: Seed,
     watch: &mut Watch<'_>,
-) -> Result<(Fitted, Vec<EpochLoss>), Stopped> {
+) -> Result<Learned, Stopped> {
     watch.check()?;
     let mut curve = Vec::new();
-    let fitted = classifier.fit(x, labels, seed.derive("classifier"), &mut |epoch| {
+    let fitted = classifier.fit(x, labels, seed, &mut |epoch| {
         curve.push(EpochLoss { epoch: epoch.number, loss: epoch.loss });
         watch.epoch(epoch)
     });
     watch.check()?;
-    Ok((fitted?, curve))
+    Ok(Learned { fitted: fitted?, curve, before: Saved::default(), note: None })
+}
+
+/// The seed of a branch's classifier.
+pub(crate) fn classifier_seed(branch: Seed) -> Seed {
+    branch.derive("classifier")
 }
 
 /// A branch that has learned.
@@ -150,12 +156,13 @@ pub(crate) struct FittedPipeline {
 
 impl FittedPipeline {
     /// Fits features, what follows them and the classifier, branch after branch, on training images alone. Rows of
-    /// training images are gone when it returns.
+    /// training images are gone when it returns. States of the classifiers' trainings are kept where `keeping` says so.
     pub(crate) fn fit(
         settings: &Settings,
         makers: Makers<'_>,
         training: &Training<'_>,
         seed: Seed,
+        keeping: Option<Keeping<'_>>,
         watch: &mut Watch<'_>,
         spent: &mut Spent,
     ) -> Result<Self, Stopped> {
@@ -170,23 +177,29 @@ impl FittedPipeline {
             let fitting = encoded.finish(branch, training, seed, spent)?;
             let classifier = branch.learner(makers.catalogues).map_err(Stopped::Refused)?;
             let learned = timed(&mut spent.fit, || {
-                learn(classifier.as_ref(), &fitting.rows(training), training.labels(), seed, watch)
-            });
-            pipeline.add(fitting, learned?);
+                let (rows, labels, seed) = (fitting.rows(training), training.labels(), classifier_seed(seed));
+                match keeping {
+                    Some(keeping) => keeping.learn(i, classifier.as_ref(), (&rows, labels), seed, watch),
+                    None => learn(classifier.as_ref(), &rows, labels, seed, watch),
+                }
+            })?;
+            spent.fit.0 += learned.before.wall.0;
+            spent.saved.add(learned.before);
+            pipeline.add(fitting, learned);
         }
         Ok(pipeline)
     }
 
-    fn add(&mut self, fitting: Fitting, (fitted, curve): (Fitted, Vec<EpochLoss>)) {
+    fn add(&mut self, fitting: Fitting, learned: Learned) {
         let Fitting { maker, notes, .. } = fitting;
-        let Fitted { model, epochs, converged } = fitted;
+        let Learned { fitted: Fitted { model, epochs, converged }, curve, note, .. } = learned;
         if self.branches.is_empty() {
             self.curve = curve;
         }
         self.branches.push(FittedBranch { maker, model });
         self.epochs += epochs;
         self.converged &= converged;
-        self.notes.extend(notes);
+        self.notes.extend(notes.into_iter().chain(note));
     }
 
     /// The predicted class ids of images and the scores that they come from, row by row, block by block: the class of the

@@ -23,6 +23,15 @@ pub enum Event<'a> {
     Stage(Stage),
     /// A pass over the training rows is done.
     Epoch(Epoch<'a>),
+    /// The fit and the scores of a finished cell begin once more, to be timed again.
+    Repeating {
+        /// The cell.
+        cell: &'a Cell,
+        /// Which timing it will be, from 1.
+        number: usize,
+        /// Timings wanted.
+        of: usize,
+    },
     /// A cell is finished and kept.
     CellFinished {
         /// What came of it.

@@ -16,7 +16,7 @@ use bakeoff_core::{
 };
 use bakeoff_numeric::{Scaler, Scaling};
 use bakeoff_unsupervised::{Codes, ProductQuantiser, Quantiser, Reducer};
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArcArray2, Array2, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ const QUANTISER: &str = "quantiser";
 /// How the rows of training images are kept.
 pub(crate) enum Kept {
     /// As they are.
-    Matrix(Array2<f32>),
+    Matrix(ArcArray2<f32>),
     /// As codes.
     Codes(Codes),
     /// Not at all.
@@ -149,7 +149,7 @@ impl Encoded {
         let n_sample = sample.nrows();
         let (maker, rows) = timed(&mut spent.fit, || RowMaker::fit(encoder, branch, sample, seed))?;
         let kept = match (&maker.quantiser, whole) {
-            (None, true) => Kept::Matrix(rows),
+            (None, true) => Kept::Matrix(rows.into_shared()),
             (None, false) => Kept::Anew,
             (Some((quantiser, _)), true) => Kept::Codes(timed(&mut spent.fit, || quantiser.encode(rows.view()))),
             (Some((quantiser, _)), false) => {
@@ -397,6 +397,13 @@ impl Rows for TrainingRows<'_> {
     fn dense(&self) -> Option<ArrayView2<'_, f32>> {
         match self.kept {
             Kept::Matrix(rows) => Some(rows.view()),
+            Kept::Codes(_) | Kept::Anew => None,
+        }
+    }
+
+    fn shared(&self) -> Option<ArcArray2<f32>> {
+        match self.kept {
+            Kept::Matrix(rows) => Some(rows.clone()),
             Kept::Codes(_) | Kept::Anew => None,
         }
     }

@@ -8,6 +8,7 @@ use crate::material::Material;
 use crate::observer::{Event, Observer};
 use crate::plan::Plan;
 use crate::shard::Shard;
+use crate::states::{self, States};
 use crate::stored::StoredPipeline;
 use bakeoff_results::{Cell, Outcome, Row};
 use std::collections::BTreeSet;
@@ -24,6 +25,8 @@ pub struct Bench<'a> {
     pub machine: &'a dyn Machine,
     /// Where features are kept between cells and runs.
     pub cache: Option<&'a dyn FeatureCache>,
+    /// Where states of trainings are kept until their cell is finished.
+    pub states: Option<&'a dyn States>,
     /// Bytes that a model may have to be kept; 0 keeps none.
     pub most_model_bytes: usize,
     /// Set when the user wants to stop.
@@ -96,6 +99,10 @@ pub fn run<E>(
         };
         let row = Row { cell: planned.cell.clone(), outcome };
         keep(&row, stored)?;
+        if let Some(states) = bench.states {
+            let branches = plan.experiment.pipelines[planned.pipeline].settings.branches.len();
+            (0..branches).for_each(|branch| states.forget(&states::key(&planned.cell.digest, branch)));
+        }
         observer.tell(Event::CellFinished { row: &row });
     }
     Ok(Ended::Complete)

@@ -9,7 +9,7 @@ use crate::cache::Saved;
 use crate::canonical;
 use crate::clock::{Spent, Stopwatch, timed};
 use crate::experiment::Protocol;
-use crate::fit::{Allowance, Makers, Stopped, Watch, branch_seed, classes, fused, learn};
+use crate::fit::{Allowance, Makers, Stopped, Watch, branch_seed, classes, classifier_seed, fused, learn};
 use crate::machine::Machine;
 use crate::material::{Training, Validation};
 use crate::observer::{Event, Stage};
@@ -68,6 +68,29 @@ pub(crate) fn tune(
     let saved = trials.saved.get();
     let seconds = Seconds(clock.elapsed().0 + saved.wall.0);
     Ok(Tuned { settings, trials: trials.told, seconds, note, saved })
+}
+
+/// The settings that a search chose, found again from its stored trials; `None` where they are not those of this search.
+pub(crate) fn chosen(pipeline: &Pipeline, protocol: Protocol, trials: &[Trial], seed: Seed) -> Option<Settings> {
+    if pipeline.search.is_empty() {
+        return Some(pipeline.settings.clone());
+    }
+    let points = combinations(&pipeline.search, protocol.tuning.trials, protocol.tuning.draw, seed.derive("tuning"));
+    let (best, _) = first_of_best(trials)?;
+    let point = points.get(best)?;
+    (told(point) == trials[best].settings).then(|| pipeline.settings.with(point).ok())?
+}
+
+/// The trial with the most validation images right, the first of equals, and how many they are.
+fn first_of_best(trials: &[Trial]) -> Option<(usize, usize)> {
+    let scored = trials.iter().enumerate().filter_map(|(i, trial)| Some((i, trial.right?)));
+    scored.reduce(|best, other| if other.1 > best.1 { other } else { best })
+}
+
+/// Values as a trial tells them: a JSON object from key to value.
+fn told(point: &[(Target, toml::Value)]) -> String {
+    let values = point.iter().map(|(target, value)| (target.to_string(), canonical::json(value)));
+    canonical::text(&Value::Object(values.collect()))
 }
 
 /// A branch with its rows, trained on nothing yet, and the validation rows that it scores.
@@ -149,7 +172,8 @@ impl<'a> Trials<'a> {
             let (training, seed) = (self.training, branch_seed(self.seed, i));
             let scores = self.with_rows(i, branch, |made| {
                 let rows = made.fitting.rows(training);
-                let (fitted, _) = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?;
+                let seed = classifier_seed(seed);
+                let fitted = learn(classifier.as_ref(), &rows, training.labels(), seed, watch)?.fitted;
                 Ok(fitted.model.scores(made.validation.view()))
             })?;
             sum = Some(fused(sum, scores));
@@ -224,8 +248,7 @@ impl<'a> Trials<'a> {
         outcome: Result<(usize, Settings), Stopped>,
         seconds: Seconds,
     ) -> Result<(), Stopped> {
-        let values = point.iter().map(|(target, value)| (target.to_string(), canonical::json(value)));
-        let settings = canonical::text(&Value::Object(values.collect()));
+        let settings = told(point);
         let of = self.validation.len();
         let (right, error) = match outcome {
             Err(Stopped::Interrupted) => return Err(Stopped::Interrupted),

@@ -91,6 +91,7 @@ fn columns(section: &str) -> Vec<Column> {
             ("terms", |entry| plain(&entry["licence"])),
             ("described in", |entry| plain(&entry["citation"])),
         ],
+        "lab" => vec![name, ("asks", |entry| plain(&entry["summary"])), ("of the", |entry| plain(&entry["reference"]))],
         "experiments" => vec![
             name,
             ("question", |entry| plain(&entry["question"])),

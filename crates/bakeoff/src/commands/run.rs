@@ -8,12 +8,16 @@ use crate::host::ThisHost;
 use crate::models::Models;
 use crate::progress::Progress;
 use crate::run_folder::{self, EXPERIMENT, HOST, STORE};
+use crate::states::StateFolder;
 use crate::terminal::{self, tell};
+use crate::watching::Watcher;
 use crate::workshop::Processes;
 use crate::{dataset, interrupt, noise, output, pictures, threads, workshop};
 use anyhow::Context;
-use bakeoff_results::{Row, Store};
-use bakeoff_runner::{Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, StoredPipeline};
+use bakeoff_results::{Repeat, Row, Run, Store};
+use bakeoff_runner::{
+    Bench, Ended, Experiment, FeatureCache, Material, Overrides, Plan, Shard, States, StoredPipeline,
+};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,7 @@ Examples:
   bakeoff run
   bakeoff run fashion-mnist --seeds 1
   bakeoff run ./my-photos
+  bakeoff run cifar-10 --watch 8000
   bakeoff run my-experiment.toml --pipeline hog-svm --pipeline mlp-2 --train-size 5000
 
 Results lie in runs/NAME. The same experiment continues there; a changed one gets runs/NAME-2.")]
@@ -60,12 +65,25 @@ pub(crate) struct RunArgs {
     /// Megabytes that features kept from earlier cells and runs may take on disk; 0 keeps none
     #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     cache_limit: u32,
+    /// Seconds of training after which a network leaves its state, from which an interrupted run goes on; 0 leaves none
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    checkpoint: f64,
     /// Does not continue an earlier run but starts another beside it
     #[arg(long)]
     fresh: bool,
+    /// Serves the report as it grows on this port of this machine, for a browser on it; 0 takes any that is free. Open pages take a little of
+    /// the processor, so do not watch where times are to be trusted
+    #[arg(long, value_name = "PORT")]
+    watch: Option<u16>,
     /// Prints one JSON object as the last line of standard output, and everything else to standard error
     #[arg(long)]
     json: bool,
+}
+
+/// Seconds, 0 or more.
+fn seconds(text: &str) -> Result<f64, String> {
+    let sound = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+    sound.ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
 impl RunArgs {
@@ -137,6 +155,11 @@ impl RunArgs {
         Models { folder, most_bytes: self.model_limit as usize * 1_000_000 }
     }
 
+    /// The states of trainings of a run in this folder.
+    pub(crate) fn states(&self, folder: &Path) -> Option<StateFolder> {
+        StateFolder::new(folder, self.checkpoint)
+    }
+
     /// What it takes to type the same run again, without what only concerns how its results are told.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![self.experiment.clone()];
@@ -148,6 +171,7 @@ impl RunArgs {
         add("train-size", self.train_size.map(|n| n.to_string()));
         add("model-limit", Some(self.model_limit.to_string()));
         add("cache-limit", Some(self.cache_limit.to_string()));
+        add("checkpoint", Some(self.checkpoint.to_string()));
         arguments
     }
 
@@ -175,7 +199,16 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     // Whoever waited finds what the other one did, and goes on from there.
     let Some(_alone) = run_folder::alone(&folder, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = open_store(&folder, &prepared)?;
-    let ended = work(&prepared, args.shard.unwrap_or(Shard::WHOLE), &store, &args.models(&folder))?;
+    let mut watcher = args.watch.map(|port| Watcher::start(&folder, port)).transpose()?;
+    if let Some(watcher) = &watcher {
+        tell(&format!("Watch it at {}", watcher.address));
+    }
+    let (models, states) = (args.models(&folder), args.states(&folder));
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let mut ended = work(&prepared, shard, &store, &models, states.as_ref(), &mut watcher)?;
+    if ended == Ended::Complete && args.is_whole() {
+        ended = time_again(&prepared, &store, &models, &mut watcher)?;
+    }
     if ended == Ended::Complete
         && args.is_whole()
         && let Err(error) = pictures::keep(&folder, &store, &prepared.plan.experiment.dataset, prepared.base.as_deref())
@@ -183,6 +216,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         tell(&format!("bakeoff: the report has no pictures: {error:#}"));
     }
     let answer = output::show(&folder, &store, args.json)?;
+    // Only now: the last page has the pictures too.
+    drop(watcher);
     Ok(match ended {
         Ended::Interrupted => Exit::Interrupted,
         Ended::Complete => answer,
@@ -202,37 +237,78 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
     Ok(Store::create_or_open(&path, &record)?)
 }
 
-/// Works through a share of a plan's cells.
-pub(crate) fn work(prepared: &Prepared, shard: Shard, store: &Store, models: &Models<'_>) -> anyhow::Result<Ended> {
-    let Prepared { host, material, plan, .. } = prepared;
+/// Works through a share of a plan's cells, and tells of it.
+pub(crate) fn work(
+    prepared: &Prepared,
+    shard: Shard,
+    store: &Store,
+    models: &Models<'_>,
+    states: Option<&StateFolder>,
+    watcher: &mut Option<Watcher>,
+) -> anyhow::Result<Ended> {
+    let plan = &prepared.plan;
     let finished = store.digests()?;
     let record = store.run();
-    let mut progress =
-        Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched());
-    let bench = Bench {
-        catalogues: CATALOGUES,
-        material,
-        machine: host,
-        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
-        most_model_bytes: models.most_bytes,
-        stop: interrupt::flag(),
-    };
+    let mut progress = progress(&record).watched_by(watcher.take());
+    let bench = Bench { states: states.map(|states| states as &dyn States), ..bench(prepared, models) };
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
-    workshop::warm_up();
-    let mut workshop = Processes {
-        threads: host.record().threads,
-        limits: plan.experiment.protocol.limits,
-        stop: interrupt::flag(),
-        models,
-        run: &record,
-        fit: dataset::fit(&plan.experiment.dataset),
-    };
+    let mut workshop = workshop(prepared, &record, models);
     let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
-    progress.finish();
+    *watcher = progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {
         tell("interrupted; the same command continues");
     }
     Ok(ended)
+}
+
+/// Times the pipelines of a complete run again, in rounds.
+fn time_again(
+    prepared: &Prepared,
+    store: &Store,
+    models: &Models<'_>,
+    watcher: &mut Option<Watcher>,
+) -> anyhow::Result<Ended> {
+    let record = store.run();
+    let mut progress = progress(&record).watched_by(watcher.take());
+    let (bench, rows) = (bench(prepared, models), store.rows()?);
+    let mut keep = |repeat: &Repeat| Ok(store.commit_repeat(repeat).map(|_| ())?);
+    let mut workshop = workshop(prepared, &record, models);
+    let ended = bakeoff_runner::repeat(&prepared.plan, &rows, &bench, &mut workshop, &mut progress, &mut keep);
+    *watcher = progress.finish();
+    let ended = ended?;
+    if ended == Ended::Interrupted {
+        tell("interrupted while pipelines were timed again; the same command continues");
+    }
+    Ok(ended)
+}
+
+fn progress(record: &Run) -> Progress {
+    Progress::new(record.dataset.test_labels.clone(), record.dataset.classes.len(), terminal::is_watched())
+}
+
+fn bench<'a>(prepared: &'a Prepared, models: &Models<'_>) -> Bench<'a> {
+    Bench {
+        catalogues: CATALOGUES,
+        material: &prepared.material,
+        machine: &prepared.host,
+        cache: prepared.cache.as_ref().map(|cache| cache as &dyn FeatureCache),
+        states: None,
+        most_model_bytes: models.most_bytes,
+        stop: interrupt::flag(),
+    }
+}
+
+/// A workshop that makes a process for each cell.
+fn workshop<'a>(prepared: &Prepared, record: &'a Run, models: &'a Models<'a>) -> Processes<'a> {
+    workshop::warm_up();
+    Processes {
+        threads: prepared.host.record().threads,
+        limits: prepared.plan.experiment.protocol.limits,
+        stop: interrupt::flag(),
+        models,
+        run: record,
+        fit: dataset::fit(&prepared.plan.experiment.dataset),
+    }
 }

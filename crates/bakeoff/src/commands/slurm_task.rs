@@ -48,7 +48,8 @@ pub(crate) fn slurm_task(args: &SlurmTaskArgs) -> anyhow::Result<Exit> {
     fs::create_dir_all(&part).with_context(|| format!("failed to make {}", part.display()))?;
     let Some(_alone) = run_folder::alone(&part, interrupt::flag())? else { return Ok(Exit::Interrupted) };
     let store = run::open_store(&part, &prepared)?;
-    let ended = run::work(&prepared, Shard::WHOLE, &store, &run_args.models(&part))?;
+    let (models, states) = (run_args.models(&part), run_args.states(&part));
+    let ended = run::work(&prepared, Shard::WHOLE, &store, &models, states.as_ref(), &mut None)?;
     Ok(if ended == Ended::Complete { Exit::Done } else { Exit::Interrupted })
 }
 

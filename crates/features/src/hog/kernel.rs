@@ -5,14 +5,20 @@
 //! for one direction are made in registers, 16 pixels at a time, and summed there down the rows with the row weights of up
 //! to four slots; the sums are turned so that directions lie side by side, and those summed across columns. Vector
 //! instructions are chosen at run time.
+//!
+//! Sums and differences change places, so what is shared between two directions is not summed as such: with e, in bins, how far
+//! a direction of length l lies beyond the centre of bin 0 (from 0 up to n), the sums are of l and of what has passed each
+//! centre, p_i = l · min(max(e − i, 0), 1), i from 0 to n − 1. Bin i then has p_{i−1} − p_i, and bin 0 has l − p_0 + p_{n−1}. That
+//! is three instructions a pixel and direction, where the share itself takes five to nine.
 
 mod shuffles;
 
 use super::{Form, Gamma, Hog};
-use crate::gradient::{angle, dot, lesser};
+use crate::gradient::{angle, dot, greater, lesser};
 use pulp::{Simd, WithSimd};
 use shuffles::Shuffles;
 use std::f32::consts::PI;
+use std::ops::Range;
 
 /// Pixels handled together.
 const LANES: usize = 16;
@@ -37,7 +43,8 @@ impl Slot {
 /// Row slots summed together; no more are in work at any row of cells, so slot i's sums are at i mod 4.
 const TOGETHER: usize = 4;
 
-/// What one row of cells gives to up to four row slots.
+/// What one row of cells gives to up to four row slots. Rows of pixels from the middle of the cells on have no weight in the
+/// first of them, rows before it none in the last.
 struct Share {
     /// Where their sums are; where there are fewer than four, a place that nobody reads.
     slots: [usize; TOGETHER],
@@ -47,22 +54,30 @@ struct Share {
     weights: Vec<[f32; TOGETHER]>,
 }
 
-/// The shares of the row of cells that begins at `top`.
-fn shares(slots: &[Slot], top: usize, cell: usize) -> Vec<Share> {
-    let touched =
-        |slot: &&usize| (slots[**slot].start..slots[**slot].start + slots[**slot].weights.len()).contains(&top);
-    let all: Vec<usize> = (0..slots.len()).collect();
-    let touched: Vec<usize> = all.iter().filter(touched).copied().collect();
-    let share = |touched: &[usize]| {
-        let of = |i: usize| touched.get(i).and_then(|&slot| slots.get(slot));
-        let weight = |row: usize, i: usize| of(i).map_or(0.0, |slot| slot.weights[top + row - slot.start]);
-        Share {
-            slots: std::array::from_fn(|i| touched.get(i).map_or(TOGETHER, |slot| slot % TOGETHER)),
-            first: std::array::from_fn(|i| of(i).is_none_or(|slot| slot.start == top)),
-            weights: (0..cell).map(|row| std::array::from_fn(|i| weight(row, i))).collect(),
-        }
-    };
-    touched.chunks(TOGETHER).map(share).collect()
+/// The share of the row of cells that begins at `top`.
+fn share(slots: &[Slot], top: usize, cell: usize) -> Share {
+    let weight = |slot: usize, row: usize| slots[slot].weights[top + row - slots[slot].start];
+    let lacks = |slot: usize, mut rows: Range<usize>| rows.all(|row| weight(slot, row) == 0.0);
+    let mut places = [None; TOGETHER];
+    let is_touched =
+        |slot: &usize| (slots[*slot].start..slots[*slot].start + slots[*slot].weights.len()).contains(&top);
+    for slot in (0..slots.len()).filter(is_touched) {
+        let (early, late) = (lacks(slot, cell / 2..cell), lacks(slot, 0..cell / 2));
+        // Of the two cells of a block, one reaches over the middle of the other only from its own side.
+        let place = match places {
+            [None, ..] if early => 0,
+            [.., None] if late => TOGETHER - 1,
+            [_, None, ..] => 1,
+            _ => 2,
+        };
+        assert!(places[place].replace(slot).is_none(), "a place for each of the slots at row {top}");
+    }
+    let weight_at = |row: usize, place: usize| places[place].map_or(0.0, |slot| weight(slot, row));
+    Share {
+        slots: places.map(|slot| slot.map_or(TOGETHER, |slot| slot % TOGETHER)),
+        first: places.map(|slot| slot.is_none_or(|slot| slots[slot].start == top)),
+        weights: (0..cell).map(|row| std::array::from_fn(|place| weight_at(row, place))).collect(),
+    }
 }
 
 /// Everything that depends on the settings and the image size alone.
@@ -81,7 +96,7 @@ pub(super) struct Plan {
     rows: Vec<Slot>,
     columns: Vec<Slot>,
     /// Which row slots each row of cells weighs in.
-    shares: Vec<Vec<Share>>,
+    shares: Vec<Share>,
     /// Blocks: where the vector is clipped; `None` for the plain form.
     clip: Option<f32>,
 }
@@ -93,11 +108,11 @@ pub(super) struct Scratch {
     channels: Vec<f32>,
     /// Of one row of cells and group of columns, row by row.
     polar: Vec<Polar>,
-    /// Sums down the rows: slot mod 4, direction, column.
+    /// Sums down the rows: slot mod 4, plane, column.
     sums: Vec<f32>,
-    /// One slot's sums: column, direction.
+    /// One slot's sums: column, plane.
     turned: Vec<f32>,
-    /// Histograms: row slot, column slot, direction.
+    /// Sums over cells: row slot, column slot, plane.
     histograms: Vec<f32>,
 }
 
@@ -125,7 +140,7 @@ impl Plan {
             orientations: hog.orientations.get(),
             signed: hog.signed,
             interpolate: hog.form == Form::Blocks,
-            shares: (0..rows).map(|row| shares(&row_slots, row * cell, cell)).collect(),
+            shares: (0..rows).map(|row| share(&row_slots, row * cell, cell)).collect(),
             rows: row_slots,
             columns: slots(columns).into_iter().map(Slot::trimmed).collect(),
             clip: (hog.form == Form::Blocks).then_some(hog.clip.get() as f32),
@@ -155,9 +170,9 @@ impl Plan {
         Scratch {
             channels: vec![0.0; self.image.2 * self.band() * self.stride()],
             polar: (0..self.cell).map(|_| Polar { direction: [0.0; LANES], length: [0.0; LANES] }).collect(),
-            sums: vec![0.0; (TOGETHER + 1) * self.orientations * self.lanes()],
-            turned: vec![0.0; self.padded_orientations() * self.lanes()],
-            histograms: vec![0.0; self.dim() + LANES],
+            sums: vec![0.0; (TOGETHER + 1) * self.planes() * self.lanes()],
+            turned: vec![0.0; self.padded_planes() * self.lanes()],
+            histograms: vec![0.0; self.rows.len() * self.columns.len() * self.planes() + LANES],
         }
     }
 
@@ -235,34 +250,39 @@ impl Plan {
         }
     }
 
-    /// Directions in whole lanes.
-    fn padded_orientations(&self) -> usize {
-        self.orientations.next_multiple_of(LANES)
+    /// What is summed of every pixel: a vote for each direction, or the length and what has passed each centre.
+    fn planes(&self) -> usize {
+        planes(self.orientations, self.interpolate)
+    }
+
+    /// Planes in whole lanes.
+    fn padded_planes(&self) -> usize {
+        self.planes().next_multiple_of(LANES)
     }
 
     /// Adds the row of cells `row` to every slot that it weighs in.
     #[inline(always)]
     fn sum_rows<S: Simd>(&self, simd: S, row: usize, channels: &[f32], polar: &mut [Polar], sums: &mut [f32]) {
-        let shares = &self.shares[row];
+        let share = &self.shares[row];
         // The usual form's numbers are told to the compiler, which unrolls its loops.
         match (self.orientations, self.cell, self.signed, self.interpolate, self.image.2) {
-            (9, 8, false, true, 3) => self.sum_rows_of(simd, Numbers::usual(3), shares, channels, polar, sums),
-            (9, 8, false, true, 1) => self.sum_rows_of(simd, Numbers::usual(1), shares, channels, polar, sums),
+            (9, 8, false, true, 3) => self.sum_rows_of(simd, Numbers::usual(3), share, channels, polar, sums),
+            (9, 8, false, true, 1) => self.sum_rows_of(simd, Numbers::usual(1), share, channels, polar, sums),
             (n, cell, signed, interpolate, channels_of) => {
                 let numbers = Numbers { n, cell, signed, interpolate, channels: channels_of };
-                self.sum_rows_of(simd, numbers, shares, channels, polar, sums);
+                self.sum_rows_of(simd, numbers, share, channels, polar, sums);
             }
         }
     }
 
-    /// Group of columns by group, and direction by direction, so that sums of up to four slots stay in registers and no
+    /// Group of columns by group, and plane by plane, so that sums of up to four slots stay in registers and no
     /// vote is ever written.
     #[inline(always)]
     fn sum_rows_of<S: Simd>(
         &self,
         simd: S,
         of: Numbers,
-        shares: &[Share],
+        share: &Share,
         channels: &[f32],
         polar: &mut [Polar],
         sums: &mut [f32],
@@ -270,10 +290,8 @@ impl Plan {
         let polar = &mut polar[..of.cell];
         for x in (0..self.lanes()).step_by(LANES) {
             self.fill_polar(of, x, channels, polar);
-            for share in shares {
-                for bin in 0..of.n {
-                    self.add_votes(simd, of, bin, share, polar, x, sums);
-                }
+            for plane in 0..planes(of.n, of.interpolate) {
+                self.add_votes(simd, of, plane, share, polar, x, sums);
             }
         }
     }
@@ -293,6 +311,13 @@ impl Plan {
                 polar.length[i] = gradient.square[i].sqrt();
                 polar.direction[i] = angle(gradient.x[i], gradient.y[i], of.signed) * per_radian;
             }
+            if of.interpolate {
+                for i in 0..LANES {
+                    let beyond = polar.direction[i] - 0.5;
+                    let beyond = if beyond < 0.0 { beyond + of.n as f32 } else { beyond };
+                    polar.direction[i] = beyond * polar.length[i];
+                }
+            }
         }
     }
 
@@ -303,14 +328,15 @@ impl Plan {
         &self,
         simd: S,
         of: Numbers,
-        bin: usize,
+        plane: usize,
         share: &Share,
         polar: &[Polar],
         x: usize,
         sums: &mut [f32],
     ) {
-        let (of_slot, start) = (of.n * self.lanes(), bin * self.lanes() + x);
-        let [a, b, c, d] = share.slots;
+        let (of_slot, start) = (planes(of.n, of.interpolate) * self.lanes(), plane * self.lanes() + x);
+        let (early, late) = polar.split_at(of.cell / 2);
+        let (early_weights, late_weights) = share.weights[..of.cell].split_at(of.cell / 2);
         for part in 0..LANES / S::F32_LANES {
             let mut totals = [simd.splat_f32s(0.0); TOGETHER];
             for ((total, slot), first) in totals.iter_mut().zip(share.slots).zip(share.first) {
@@ -319,31 +345,30 @@ impl Plan {
                 }
             }
             let [mut first, mut second, mut third, mut fourth] = totals;
-            for (polar, weights) in polar.iter().zip(&share.weights) {
-                let direction = S::as_simd_f32s(&polar.direction).0[part];
-                let length = S::as_simd_f32s(&polar.length).0[part];
-                let votes = if of.interpolate {
-                    shared_votes(simd, of.n, bin, direction, length)
-                } else {
-                    whole_votes(simd, of.n, bin, direction, length)
-                };
+            for (polar, weights) in early.iter().zip(early_weights) {
+                let votes = polar.votes(simd, of, plane, part);
                 first = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[0]), first);
+                second = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[1]), second);
+                third = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[2]), third);
+            }
+            for (polar, weights) in late.iter().zip(late_weights) {
+                let votes = polar.votes(simd, of, plane, part);
                 second = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[1]), second);
                 third = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[2]), third);
                 fourth = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[3]), fourth);
             }
-            for (slot, total) in [(a, first), (b, second), (c, third), (d, fourth)] {
+            for (slot, total) in share.slots.into_iter().zip([first, second, third, fourth]) {
                 let sums = &mut sums[slot * of_slot + start..][..LANES];
                 S::as_mut_simd_f32s(sums).0[part] = total;
             }
         }
     }
 
-    /// Turns to (row slot, column slot, direction) the sums of every row slot that ends with the row of cells at `top`.
+    /// Turns to (row slot, column slot, plane) the sums of every row slot that ends with the row of cells at `top`.
     #[inline(always)]
     fn sum_columns(&self, top: usize, sums: &[f32], turned: &mut [f32], histograms: &mut [f32]) {
-        let per_row = self.columns.len() * self.orientations;
-        let of_slot = self.orientations * self.lanes();
+        let per_row = self.columns.len() * self.planes();
+        let of_slot = self.planes() * self.lanes();
         for (i, slot) in self.rows.iter().enumerate() {
             if slot.start + slot.weights.len() == top + self.cell {
                 self.turn(&sums[i % TOGETHER * of_slot..][..of_slot], turned);
@@ -352,18 +377,18 @@ impl Plan {
         }
     }
 
-    /// (direction, column) to (column, direction), directions in whole lanes.
+    /// (plane, column) to (column, plane), planes in whole lanes.
     #[inline(always)]
     fn turn(&self, sums: &[f32], turned: &mut [f32]) {
-        self.shuffles.turn(sums, self.lanes(), turned, self.padded_orientations());
+        self.shuffles.turn(sums, self.lanes(), turned, self.padded_planes());
     }
 
-    /// Whole lanes are written; what they hold beyond their directions is overwritten by those that come next.
+    /// Whole lanes are written; what they hold beyond their planes is overwritten by those that come next.
     #[inline(always)]
     fn sum_turned(&self, turned: &[f32], histograms: &mut [f32]) {
-        let padded = self.padded_orientations();
+        let (planes, padded) = (self.planes(), self.padded_planes());
         for (j, slot) in self.columns.iter().enumerate() {
-            for group in (0..self.orientations).step_by(LANES) {
+            for group in (0..planes).step_by(LANES) {
                 // Two sums, as the next addition to one must wait for the one before.
                 let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
                 let columns = &turned[slot.start * padded + group..];
@@ -385,12 +410,12 @@ impl Plan {
                 for i in 0..LANES {
                     total[i] = even[i] + odd[i];
                 }
-                store(histograms, j * self.orientations + group, total);
+                store(histograms, j * planes + group, total);
             }
         }
     }
 
-    /// Plain histograms are the result; blocks are gathered and normalised.
+    /// Plain histograms are the result; blocks are gathered, shared between directions and normalised.
     #[inline(always)]
     fn finish(&self, histograms: &[f32], out: &mut [f32]) {
         let Some(clip) = self.clip else {
@@ -405,17 +430,37 @@ impl Plan {
 
     #[inline(always)]
     fn finish_blocks(&self, n: usize, clip: f32, histograms: &[f32], out: &mut [f32]) {
-        let (per_row, cell_row) = (self.columns.len() * n, BLOCK * n);
-        let rows = out.chunks_exact_mut(per_row / cell_row * BLOCK * cell_row);
-        for (blocks, slots) in rows.zip(histograms.chunks_exact(BLOCK * per_row)) {
-            let (above, below) = slots.split_at(per_row);
-            let cells = above.chunks_exact(cell_row).zip(below.chunks_exact(cell_row));
-            for (values, (above, below)) in blocks.chunks_exact_mut(BLOCK * cell_row).zip(cells) {
-                values[..cell_row].copy_from_slice(above);
-                values[cell_row..].copy_from_slice(below);
+        let (planes, columns) = (planes(n, true), self.columns.len());
+        let rows = out.chunks_exact_mut(columns * BLOCK * n);
+        for (blocks, slots) in rows.zip(histograms.chunks_exact(BLOCK * columns * planes)) {
+            let (above, below) = slots.split_at(columns * planes);
+            let cells = above.chunks_exact(BLOCK * planes).zip(below.chunks_exact(BLOCK * planes));
+            for (values, (above, below)) in blocks.chunks_exact_mut(BLOCK * BLOCK * n).zip(cells) {
+                let (upper, lower) = values.split_at_mut(BLOCK * n);
+                for (values, sums) in [(upper, above), (lower, below)] {
+                    for (votes, passed) in values.chunks_exact_mut(n).zip(sums.chunks_exact(planes)) {
+                        share_votes(passed, votes);
+                    }
+                }
                 normalise(values, clip);
             }
         }
+    }
+}
+
+/// From the sums of lengths and of what has passed each of n centres (n + 1) to the votes of n directions. What rounding
+/// leaves below 0 is 0.
+#[inline(always)]
+fn share_votes(sums: &[f32], votes: &mut [f32]) {
+    let n = votes.len();
+    let sums = &sums[..=n];
+    let around = sums[n];
+    for i in 0..n {
+        votes[i] = sums[i] - sums[i + 1];
+    }
+    votes[0] += around;
+    for vote in votes {
+        *vote = greater(*vote, 0.0);
     }
 }
 
@@ -486,10 +531,37 @@ impl Numbers {
     }
 }
 
-/// Gradients of pixels side by side: directions in bins, from 0 up to n, and lengths.
+/// What is summed of every pixel.
+#[inline(always)]
+const fn planes(n: usize, interpolate: bool) -> usize {
+    if interpolate { n + 1 } else { n }
+}
+
+/// Gradients of pixels side by side: lengths l, and directions in bins, from 0 up to n, or, where they are shared, e · l.
 struct Polar {
     direction: Lanes,
     length: Lanes,
+}
+
+impl Polar {
+    /// Vector `part` of what these pixels add to a plane.
+    #[inline(always)]
+    fn votes<S: Simd>(&self, simd: S, of: Numbers, plane: usize, part: usize) -> S::f32s {
+        let direction = S::as_simd_f32s(&self.direction).0[part];
+        let length = S::as_simd_f32s(&self.length).0[part];
+        match plane.checked_sub(1) {
+            _ if !of.interpolate => whole_votes(simd, of.n, plane, direction, length),
+            None => length,
+            Some(bin) => passed(simd, bin, direction, length),
+        }
+    }
+}
+
+/// p_i = min(max(e l − i l, 0), l).
+#[inline(always)]
+fn passed<S: Simd>(simd: S, bin: usize, turned: S::f32s, length: S::f32s) -> S::f32s {
+    let beyond = simd.mul_add_e_f32s(simd.splat_f32s(-(bin as f32)), length, turned);
+    simd.max_f32s(simd.min_f32s(beyond, length), simd.splat_f32s(0.0))
 }
 
 /// Votes of whole lengths for the bin that the direction lies in; the last bin takes what rounding puts behind it.
@@ -499,28 +571,6 @@ fn whole_votes<S: Simd>(simd: S, n: usize, bin: usize, direction: S::f32s, lengt
     let high = if bin + 1 == n { f32::INFINITY } else { bin as f32 + 1.0 };
     let below_end = simd.select_f32s(simd.less_than_f32s(direction, simd.splat_f32s(high)), length, zero);
     simd.select_f32s(simd.less_than_f32s(direction, simd.splat_f32s(bin as f32)), zero, below_end)
-}
-
-/// Lengths shared between the two nearest of n bins, which lie in a circle, bin i centred at i + ½: a bin gets the
-/// length times what the direction's distance lacks of 1, where that is above 0.
-#[inline(always)]
-fn shared_votes<S: Simd>(simd: S, n: usize, bin: usize, direction: S::f32s, length: S::f32s) -> S::f32s {
-    if n == 1 {
-        return length;
-    }
-    let center = bin as f32 + 0.5;
-    let mut apart = simd.abs_f32s(simd.sub_f32s(direction, simd.splat_f32s(center)));
-    // The first and the last bin are reached from both ends.
-    if bin + 1 == n {
-        let other = simd.sub_f32s(direction, simd.splat_f32s(center - n as f32));
-        apart = simd.min_f32s(apart, simd.abs_f32s(other));
-    }
-    if bin == 0 {
-        let other = simd.sub_f32s(direction, simd.splat_f32s(center + n as f32));
-        apart = simd.min_f32s(apart, simd.abs_f32s(other));
-    }
-    let lacks = simd.sub_f32s(simd.splat_f32s(1.0), apart);
-    simd.max_f32s(simd.mul_f32s(lacks, length), simd.splat_f32s(0.0))
 }
 
 /// Central differences of neighbouring pixels, and their squared lengths.

@@ -105,6 +105,10 @@ fn agrees_with_the_plain_loops_in_every_form_and_size() {
             (Form::Blocks, 8, 9, false, Gamma::Sqrt, true),
             (Form::Blocks, 4, 9, false, Gamma::None, false),
             (Form::Blocks, 5, 12, true, Gamma::None, true),
+            (Form::Blocks, 1, 2, false, Gamma::None, true),
+            (Form::Blocks, 2, 1, false, Gamma::Sqrt, true),
+            (Form::Blocks, 7, 16, false, Gamma::Sqrt, false),
+            (Form::Blocks, 6, 64, true, Gamma::None, true),
             (Form::Plain, 8, 9, false, Gamma::None, true),
             (Form::Plain, 3, 1, true, Gamma::Sqrt, true),
         ] {

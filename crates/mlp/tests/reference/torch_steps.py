@@ -1,7 +1,7 @@
 """Steps of training by PyTorch in float64, from one start: python torch_steps.py > torch_steps.json
 
 Every case is a network, a loss and an optimiser of torch's own (torch.nn.Linear, BatchNorm1d, LayerNorm, GELU, torch.optim),
-stepped 1 and 100 times on one batch. Numbers are listed in the order of `Network::numbers`: of a layer norm gamma and beta; of
+stepped 1 and 100 times on one batch; Lion, which torch does not have, is the algorithm of its paper written down here. Numbers are listed in the order of `Network::numbers`: of a layer norm gamma and beta; of
 an affine map W row-major and b; of a batch norm gamma, beta, running mean, running variance. Multi-margin loss is PyTorch's mean
 over classes times k; the squared loss sums over classes and takes the mean over rows.
 """
@@ -18,7 +18,7 @@ X = (torch.randn(N, D) * 1000).round() / 1000
 Y = torch.tensor([0, 1, 2, 2, 1, 0, 1])
 SHARES = torch.softmax((torch.randn(N, K) * 100).round() / 100, 1)
 MASKS = [(torch.rand(N, 6) > 0.25).double() / 0.75, (torch.rand(N, 4) > 0.25).double() / 0.75]
-RATE = 0.05
+RATES = {"lion": 0.002}
 
 
 class Masked(nn.Module):
@@ -30,6 +30,23 @@ class Masked(nn.Module):
 
     def forward(self, x):
         return x * self.mask
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen and others 2023, algorithm 2, with torch's gradients."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                towards = m.mul(beta1).add(p.grad, alpha=1 - beta1)
+                p.sub_(group["lr"] * (towards.sign() + group["weight_decay"] * p))
+                m.mul_(beta2).add_(p.grad, alpha=1 - beta2)
 
 
 class Block(nn.Module):
@@ -74,6 +91,7 @@ OPTIMISERS = {
     "momentum": (torch.optim.SGD, {"momentum": 0.9}),
     "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
     "adam": (torch.optim.Adam, {}),
+    "lion": (Lion, {}),
 }
 # Network, loss, optimiser, coefficient of the squares' sum and decoupled decay (both of weights alone), limit of the norm.
 CASES = (
@@ -85,6 +103,7 @@ CASES = (
     # Not Adam: the derivative of a bias before a batch norm is 0 but for rounding, which Adam makes a whole step of.
     + [("batch-norm", l, o, 0.001, 0.0, None) for l, o in (("softmax", "momentum"), ("shares", "nesterov"))]
     + [("residual", "smoothed", "nesterov", 0.01, 0.0, 0.5)]
+    + [("gelu", "smoothed", "lion", 0.0, 0.3, None), ("dropout", "squared", "lion", 0.0, 0.0, 0.2)]
 )
 
 
@@ -114,15 +133,16 @@ def run(network_name, loss_name, optimiser_name, l2, decay, clip):
     torch.manual_seed(11)
     network = start(NETWORKS[network_name]())
     kind, settings = OPTIMISERS[optimiser_name]
-    if decay:
+    if decay and kind is torch.optim.Adam:
         kind = torch.optim.AdamW
         settings = {**settings, "weight_decay": 0.0}
     weights = [p for p in network.parameters() if p.dim() == 2]
     others = [p for p in network.parameters() if p.dim() == 1]
     weight_decay = decay if decay else 2 * l2
-    optimiser = kind([{"params": weights, "weight_decay": weight_decay}, {"params": others}], lr=RATE, **settings)
+    rate = RATES.get(optimiser_name, 0.05)
+    optimiser = kind([{"params": weights, "weight_decay": weight_decay}, {"params": others}], lr=rate, **settings)
     case = {"network": network_name, "loss": loss_name, "optimiser": optimiser_name, "l2": l2, "decay": decay,
-            "clip": clip, "start": numbers(network), "losses": []}
+            "clip": clip, "rate": rate, "start": numbers(network), "losses": []}
     for step in range(1, 101):
         optimiser.zero_grad()
         loss = LOSSES[loss_name](network(X))
@@ -138,6 +158,6 @@ def run(network_name, loss_name, optimiser_name, l2, decay, clip):
 
 
 if __name__ == "__main__":
-    head = {"torch": torch.__version__, "rate": RATE, "x": X.tolist(), "labels": Y.tolist(), "shares": SHARES.tolist(),
+    head = {"torch": torch.__version__, "x": X.tolist(), "labels": Y.tolist(), "shares": SHARES.tolist(),
             "masks": [m.tolist() for m in MASKS]}
     sys.stdout.write(json.dumps(head)[:-1] + ', "cases": [\n' + ",\n".join(run(*c) for c in CASES) + "\n]}\n")

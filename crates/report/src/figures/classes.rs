@@ -3,7 +3,7 @@
 use super::{Figure, legend};
 use crate::plot::{Axis, Plot, Width, both, room_for, shortened};
 use crate::report::{MOST_CLASSES, Report};
-use bakeoff_results::words::percent;
+use crate::tables::share;
 use bakeoff_results::{ClassAccuracy, Detail};
 use maud::Markup;
 
@@ -16,11 +16,12 @@ pub(crate) fn by_class(report: &Report<'_>) -> Option<Figure> {
     let hardest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let easiest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let finding = format!(
-        "Share of right images in each class. {leader} (bars) does worst on {} ({}) and best on {} ({}).",
+        "Share of right images in each class. {leader} (bars, with {} intervals) does worst on {} ({}) and best on {} ({}).",
+        report.level(),
         hardest.0.class,
-        percent(hardest.1),
+        share(hardest.0),
         easiest.0.class,
-        percent(easiest.1),
+        share(easiest.0),
     );
     let plot = both(|width| draw(report, first, &details, &finding, width));
     let names = details.iter().map(|detail| detail.name.as_str());
@@ -43,26 +44,27 @@ fn draw(report: &Report<'_>, leader: &Detail, details: &[&Detail], finding: &str
         y_written: &name,
         label: finding,
     };
-    let said = |detail: &Detail, class: &ClassAccuracy, accuracy: f64| {
-        format!("{}, {}: {} ({} of {})", detail.name, class.class, percent(accuracy), class.right, class.of)
+    let said = |detail: &Detail, class: &ClassAccuracy| {
+        format!("{}, {}: {}, {} of {}", detail.name, class.class, share(class), class.right, class.of)
     };
     plot.draw(|drawing| {
         for (i, class) in classes.iter().enumerate() {
             let Some(accuracy) = class.accuracy else { continue };
             let place = i as f64;
-            drawing.group(
-                &format!("{} bar", report.mark(&leader.name).class()),
-                &said(leader, class, accuracy),
-                |drawing| {
-                    drawing.block((0.0, place - 0.36), (accuracy * 100.0, place + 0.36));
-                },
-            );
+            drawing.group(&format!("{} bar", report.mark(&leader.name).class()), &said(leader, class), |drawing| {
+                drawing.block((0.0, place - 0.36), (accuracy * 100.0, place + 0.36));
+            });
+            if let Some(interval) = class.interval {
+                drawing.group(&format!("{} whisker", report.mark(&leader.name).class()), "", |drawing| {
+                    drawing.line(&[(interval.lo * 100.0, place), (interval.hi * 100.0, place)]);
+                });
+            }
         }
         for detail in details {
             let mark = report.mark(&detail.name);
             for (i, class) in detail.classes.iter().enumerate() {
                 let Some(accuracy) = class.accuracy else { continue };
-                drawing.group(&mark.class(), &said(detail, class, accuracy), |drawing| {
+                drawing.group(&mark.class(), &said(detail, class), |drawing| {
                     drawing.mark(mark, (accuracy * 100.0, i as f64), 4.0);
                 });
             }

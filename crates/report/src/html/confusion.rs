@@ -18,8 +18,8 @@ pub(super) fn shown(report: &Report<'_>) -> Option<Markup> {
     Some(html! {
         @if let Some(about) = figures::by_class(report) {
             (figure(&about))
-            details { summary { "The numbers" } (quiet_table(&shares)) }
-        } @else { (table(&shares)) }
+            details { summary { "The numbers" } (quiet_table(&shares)) p.note { (report.about_classes()) } }
+        } @else { (table(&shares)) p.note { (report.about_classes()) } }
         h3 { "What was taken for what" }
         @if whole { (matrices(report)) } @else { (pairs(report)) }
     })

@@ -1,11 +1,51 @@
 //! Accuracy against cost, one plot a cost; radio buttons and the style alone show one of them.
 
-use super::figure;
+use super::aligned::aligned;
+use super::{boxed, figure, heads, name};
 use crate::figures::{cost, cost_axes};
 use crate::report::Report;
+use crate::tables;
 use maud::{Markup, html};
 
 pub(super) fn shown(report: &Report<'_>) -> Option<Markup> {
+    let (plots, numbers) = (plots(report), numbers(report));
+    (plots.is_some() || numbers.is_some()).then(|| {
+        html! { @if let Some(plots) = plots { (plots) } @if let Some(numbers) = numbers { (numbers) } }
+    })
+}
+
+/// The table of costs. A time that may be the leader's, for all that the machine's clock can tell, is greyed.
+fn numbers(report: &Report<'_>) -> Option<Markup> {
+    let about = tables::spent(report)?;
+    let rows = aligned(&about);
+    let is_noise = |row: &[String]| {
+        let spending = row.first().and_then(|name| report.spending(name));
+        spending.and_then(|spending| spending.beside_leader).is_some_and(|cost| cost.within_noise == Some(true))
+    };
+    let table = html! {
+        table.sortable.costs {
+            caption { (about.caption) }
+            (heads(&about))
+            tbody {
+                @for row in &rows {
+                    @let noise = is_noise(row);
+                    tr {
+                        @for (i, cell) in row.iter().enumerate() {
+                            @if i == 0 { th scope="row" { (name(cell)) } }
+                            @else if i == tables::BESIDE_LEADER && noise {
+                                td.number.within-noise { (name(cell)) span.remark { "within noise" } }
+                            }
+                            @else { td.number { (name(cell)) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Some(html! { (boxed(&about.caption, &table)) p.note { (report.about_costs()) } })
+}
+
+fn plots(report: &Report<'_>) -> Option<Markup> {
     let axes = cost_axes(report);
     let plots = axes.iter().map(|axis| (axis, cost(report, *axis)));
     (!axes.is_empty()).then(|| {
@@ -20,7 +60,6 @@ pub(super) fn shown(report: &Report<'_>) -> Option<Markup> {
             p.note {
                 "The stepped line is the frontier: the best accuracy that each cost buys. Bars are " (report.level())
                 " intervals of accuracy. Costs are on a logarithmic scale."
-                @if let Some(noise) = report.about_noise() { " " (noise) }
             }
         }
     })

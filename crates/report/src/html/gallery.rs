@@ -15,8 +15,13 @@ fn of(gallery: &Gallery) -> Markup {
     html! {
         h3 { (name(&gallery.title)) }
         @if !gallery.caption.is_empty() { p.note { (name(&gallery.caption)) } }
-        @if !gallery.pictures.is_empty() { ul.gallery { @for picture in &gallery.pictures { li { (one(picture)) } } } }
+        @if !gallery.pictures.is_empty() { (pictures(&gallery.pictures)) }
     }
+}
+
+/// Pictures side by side, each with its text, for a page of [`crate::document`].
+pub fn pictures(shown: &[Picture]) -> Markup {
+    html! { ul.gallery { @for picture in shown { li { (one(picture)) } } } }
 }
 
 /// Pixels that a small picture is drawn wide.
@@ -41,7 +46,7 @@ fn one(picture: &Picture) -> Markup {
                     }
                 }
             }
-            @if !picture.caption.is_empty() { figcaption { (name(&picture.caption)) } }
+            @if !picture.caption.is_empty() { figcaption { @for line in picture.caption.lines() { span { (name(line)) } } } }
         }
     }
 }

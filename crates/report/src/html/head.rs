@@ -4,13 +4,15 @@ use super::name;
 use crate::report::Report;
 use crate::tables::is_within_noise;
 use crate::text::visible;
-use bakeoff_results::words::{bytes, duration, percent, percent_interval, points, points_interval};
-use bakeoff_results::{Comparison, PipelineSummary, verdict_line};
+use bakeoff_results::words::{bytes, duration, grouped, percent, percent_interval, points, points_interval};
+use bakeoff_results::{Comparison, PipelineSummary, still_open, verdict_line};
 use maud::{Markup, html};
 
 pub(super) fn shown(report: &Report<'_>) -> Markup {
     html! {
         p.verdict { (visible(&verdict_line(&report.summary))) }
+        @let open = still_open(&report.summary);
+        @if !open.is_empty() { p.open { strong { "Still open. " } (visible(&open.join(" "))) } }
         h1 { (name(&report.title)) }
         @if !report.run.question.is_empty() { p.question { (name(&report.run.question)) } }
         (cards(report))
@@ -47,7 +49,7 @@ fn cards(report: &Report<'_>) -> Markup {
             div {
                 dt { "test images" }
                 dd {
-                    strong { (report.run.dataset.test_labels.len()) }
+                    strong { (grouped(report.run.dataset.test_labels.len())) }
                     span { (name(&report.run.dataset.name)) ", " (report.run.dataset.classes.len()) " classes, " (seeds(report)) }
                 }
             }

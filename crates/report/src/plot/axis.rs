@@ -15,7 +15,7 @@ enum Scale {
 
 /// One axis of a plot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Axis {
+pub struct Axis {
     lo: f64,
     hi: f64,
     scale: Scale,
@@ -23,24 +23,24 @@ pub(crate) struct Axis {
 
 impl Axis {
     /// All these values with a little room at both ends. Values that are not finite do not count; none give 0 to 1.
-    pub(crate) fn linear(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn linear(values: impl IntoIterator<Item = f64>) -> Self {
         let (lo, hi) = span(values.into_iter().filter(|v| v.is_finite())).unwrap_or((0.0, 1.0));
         let room = if hi > lo { 0.05 * (hi - lo) } else { 0.5 * lo.abs().max(1.0) };
         Self { lo: lo - room, hi: hi + room, scale: Scale::Linear }
     }
 
     /// The same, but never beyond these ends.
-    pub(crate) fn within(self, lo: f64, hi: f64) -> Self {
+    pub fn within(self, lo: f64, hi: f64) -> Self {
         Self { lo: self.lo.max(lo), hi: self.hi.min(hi), ..self }
     }
 
     /// From exactly here to exactly there.
-    pub(crate) fn from_to(lo: f64, hi: f64) -> Self {
+    pub fn from_to(lo: f64, hi: f64) -> Self {
         Self { lo, hi, scale: Scale::Linear }
     }
 
     /// All these values on a logarithmic scale. Values that are not above 0 do not count; none give 1 to 10.
-    pub(crate) fn log(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn log(values: impl IntoIterator<Item = f64>) -> Self {
         let positive = values.into_iter().filter(|v| v.is_finite() && *v > 0.0);
         let (lo, hi) = span(positive).unwrap_or((1.0, 10.0));
         // At least a factor of four is shown: two costs that are nearly equal look so.
@@ -49,17 +49,17 @@ impl Axis {
     }
 
     /// Names from the top down.
-    pub(crate) fn names(n: usize) -> Self {
+    pub fn names(n: usize) -> Self {
         Self { lo: n as f64 - 0.5, hi: -0.5, scale: Scale::Names(n) }
     }
 
     /// Its lower end.
-    pub(crate) fn lo(&self) -> f64 {
+    pub fn lo(&self) -> f64 {
         self.lo.min(self.hi)
     }
 
     /// Its upper end.
-    pub(crate) fn hi(&self) -> f64 {
+    pub fn hi(&self) -> f64 {
         self.lo.max(self.hi)
     }
 

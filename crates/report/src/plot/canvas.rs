@@ -48,6 +48,13 @@ impl Pen {
         self.push("</g>");
     }
 
+    /// A path of this class; nothing when there is none.
+    pub(super) fn path(&self, class: &str, outline: &str) {
+        if !outline.is_empty() {
+            self.push(&html! { path class=(class) d=(outline) {} }.into_string());
+        }
+    }
+
     /// Everything that was drawn.
     pub(super) fn take(&self) -> String {
         self.0.take()

@@ -12,11 +12,11 @@ const KINDS: usize = 8;
 
 /// The mark of a pipeline, by its place in the experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark(pub(crate) usize);
+pub struct Mark(pub usize);
 
 impl Mark {
     /// Classes of the group that it is drawn in.
-    pub(crate) fn class(self) -> String {
+    pub fn class(self) -> String {
         format!("s s{} d{}", self.0 % KINDS, self.0 % 4)
     }
 
@@ -41,7 +41,7 @@ impl Mark {
     }
 
     /// The mark alone, for the lines of a legend.
-    pub(crate) fn shown(self) -> Markup {
+    pub fn shown(self) -> Markup {
         let corners = self.corners(4.5).map(|corners| {
             corners.iter().map(|(x, y)| format!("{:.1},{:.1}", x + 14.0, y + 7.0)).collect::<Vec<_>>().join(" ")
         });

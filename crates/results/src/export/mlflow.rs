@@ -9,7 +9,7 @@ pub mod server;
 pub use server::{Exported, MlflowError, Server};
 
 use crate::export::parquet::{outcome, reason, right};
-use crate::groups::{mean_seconds, sorted};
+use crate::groups::{median_seconds, sorted};
 use crate::interval::wilson;
 use crate::row::{Measured, Outcome, Row, Run};
 use serde::Serialize;
@@ -161,13 +161,13 @@ fn metrics(run: &Run, measured: &Measured) -> Vec<Metric> {
         ("accuracy_hi", (of > 0).then_some(interval.hi)),
         ("right", Some(right as f64)),
         ("n_test", Some(of as f64)),
-        ("seconds_features", Some(mean_seconds(&measured.features))),
-        ("seconds_fit", Some(mean_seconds(&measured.fit))),
+        ("seconds_features", Some(median_seconds(&measured.features))),
+        ("seconds_fit", Some(median_seconds(&measured.fit))),
         ("seconds_tune", Some(measured.tune.0)),
-        ("seconds_predict", Some(mean_seconds(&measured.predict))),
+        ("seconds_predict", Some(median_seconds(&measured.predict))),
         ("seconds_total", Some(measured.total.0)),
         ("cpu_seconds", known(measured.cpu.0)),
-        ("seconds_latency", (!measured.latency.is_empty()).then(|| mean_seconds(&measured.latency))),
+        ("seconds_latency", (!measured.latency.is_empty()).then(|| median_seconds(&measured.latency))),
         ("peak_rss_mb", known(measured.peak_rss_mb)),
         ("model_bytes", Some(measured.model_bytes as f64)),
         ("epochs", Some(measured.epochs as f64)),

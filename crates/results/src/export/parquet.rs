@@ -9,7 +9,7 @@
 
 use crate::error::StoreError;
 use crate::export::{COLUMNS, known_only};
-use crate::groups::{mean_seconds, sorted};
+use crate::groups::{median_seconds, sorted};
 use crate::row::{Measured, Outcome, Row, Run};
 use parquet::basic::Compression;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int64Type};
@@ -104,10 +104,10 @@ fn cell_column(name: &str, run: &Run, rows: &[&Row]) -> Column {
         "converged" => flag(&|m| m.converged),
         "deterministic" => flag(&|m| m.deterministic),
         "accuracy" => real(&|m| m.accuracy(labels)),
-        "features_seconds" => real(&|m| Some(mean_seconds(&m.features))),
-        "fit_seconds" => real(&|m| Some(mean_seconds(&m.fit))),
+        "features_seconds" => real(&|m| Some(median_seconds(&m.features))),
+        "fit_seconds" => real(&|m| Some(median_seconds(&m.fit))),
         "tune_seconds" => real(&|m| Some(m.tune.0)),
-        "predict_seconds" => real(&|m| Some(mean_seconds(&m.predict))),
+        "predict_seconds" => real(&|m| Some(median_seconds(&m.predict))),
         "total_seconds" => real(&|m| Some(m.total.0)),
         "cpu_seconds" => real(&|m| known_only(m.cpu.0)),
         "peak_rss_mb" => real(&|m| known_only(m.peak_rss_mb)),

@@ -1,11 +1,14 @@
 //! The `[protocol]` table.
 
 use super::tree::{Field, Problems, Table};
-use super::{Draw, Limits, Protocol, Tuning};
+use super::{Draw, Limits, Protocol, Timing, Tuning};
 use serde_json::json;
 
 /// Settings tried at most.
 const MOST_TRIALS: usize = 100_000;
+
+/// Timings at most.
+const MOST_ROUNDS: usize = 1000;
 
 impl Protocol {
     pub(super) fn meant(&self) -> serde_json::Value {
@@ -17,6 +20,9 @@ impl Protocol {
         });
         if self.limits != Limits::default() {
             meant["limits"] = json!({"seconds": self.limits.seconds, "megabytes": self.limits.megabytes});
+        }
+        if self.timing != Timing::default() {
+            meant["timing"] = json!({"rounds": self.timing.rounds, "seconds": self.timing.seconds});
         }
         meant
     }
@@ -40,7 +46,7 @@ impl Draw {
 pub(super) fn read(field: &Field<'_>, problems: &mut Problems<'_>) -> Protocol {
     let mut protocol = Protocol::default();
     let Some(table) = field.table("a table", problems) else { return protocol };
-    table.only(&["validation", "tuning", "confidence", "equivalence", "limits"], problems);
+    table.only(&["validation", "tuning", "confidence", "equivalence", "limits", "timing"], problems);
     let inner: fn(f64) -> bool = |v| v > 0.0 && v < 1.0;
     let from_zero: fn(f64) -> bool = |v| (0.0..1.0).contains(&v);
     set(&table, "validation", &mut protocol.validation, inner, "a share above 0 and below 1", problems);
@@ -52,7 +58,19 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems<'_>) -> Protocol {
     if let Some(field) = table.field("limits") {
         protocol.limits = limits(&field, problems);
     }
+    if let Some(field) = table.field("timing") {
+        timing(&field, &mut protocol.timing, problems);
+    }
     protocol
+}
+
+fn timing(field: &Field<'_>, timing: &mut Timing, problems: &mut Problems<'_>) {
+    let Some(table) = field.table("a table with rounds and seconds", problems) else { return };
+    table.only(&["rounds", "seconds"], problems);
+    if let Some(rounds) = table.field("rounds").and_then(|f| f.count(1..=MOST_ROUNDS, problems)) {
+        timing.rounds = rounds;
+    }
+    set(&table, "seconds", &mut timing.seconds, |v| v > 0.0, "a finite number of seconds above 0", problems);
 }
 
 fn limits(field: &Field<'_>, problems: &mut Problems<'_>) -> Limits {

@@ -16,7 +16,7 @@ fn fitted(extra: &str, memory: Option<u64>, material: &Material) -> (FittedPipel
     let mut spent = Spent::default();
     let training = material.training(None, Seed(0));
     let settings = &experiment.pipelines[0].settings;
-    let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), &mut watch, &mut spent).unwrap();
+    let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), None, &mut watch, &mut spent).unwrap();
     let test = material.test().open_for(&pipeline);
     let predicted = pipeline.predict(test, &watch, &mut spent).unwrap();
     (pipeline, predicted.0)
@@ -141,7 +141,7 @@ fn two_equal_branches_predict_as_one() {
     let mut spent = Spent::default();
     let training = material.training(None, Seed(0));
     let settings = &fused.pipelines[0].settings;
-    let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), &mut watch, &mut spent).unwrap();
+    let pipeline = FittedPipeline::fit(settings, makers, &training, Seed(0), None, &mut watch, &mut spent).unwrap();
     let predicted = pipeline.predict(material.test().open_for(&pipeline), &watch, &mut spent).unwrap();
     let (one, alone) = fitted("", None, &material);
     assert_eq!(predicted.0, alone);

@@ -19,6 +19,7 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
         material: &material,
         machine: &NoMachine,
         cache: None,
+        states: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };
@@ -137,6 +138,7 @@ fn an_error_of_the_keeper_ends_the_run() {
         material: &material,
         machine: &NoMachine,
         cache: None,
+        states: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };
@@ -158,6 +160,7 @@ fn shards_together_are_the_plan() {
         material: &material,
         machine: &NoMachine,
         cache: None,
+        states: None,
         most_model_bytes: 1 << 20,
         stop: &stop,
     };
@@ -185,4 +188,47 @@ fn tuning_is_timed_apart() {
     assert_eq!(measured.trials.len(), 3);
     let trials: f64 = measured.trials.iter().map(|trial| trial.seconds.0).sum();
     assert!(trials > 0.0 && measured.tune >= Seconds(trials));
+}
+
+#[test]
+fn states_are_forgotten_when_their_cell_is_kept() {
+    struct Asked(std::sync::Mutex<Vec<String>>);
+    impl States for Asked {
+        fn every(&self) -> Seconds {
+            Seconds(0.0)
+        }
+        fn get(&self, key: &str) -> Option<Vec<u8>> {
+            self.0.lock().unwrap().push(format!("get {key}"));
+            None
+        }
+        fn put(&self, _: &str, _: &[u8]) -> Result<(), String> {
+            panic!("this classifier gives no states")
+        }
+        fn forget(&self, key: &str) {
+            self.0.lock().unwrap().push(format!("forget {key}"));
+        }
+    }
+    let material = material();
+    let search = "[pipeline.search]\n'classifier.noise' = { uniform = [0.1, 10] }";
+    let plan =
+        Plan::new(one_pipeline("seeds = 1\nprotocol.tuning.trials = 2", "", search), &material, CATALOGUES).unwrap();
+    let (stop, asked) = (AtomicBool::new(false), Asked(std::sync::Mutex::default()));
+    let bench = Bench {
+        catalogues: CATALOGUES,
+        material: &material,
+        machine: &NoMachine,
+        cache: None,
+        states: Some(&asked),
+        most_model_bytes: 0,
+        stop: &stop,
+    };
+    let mut keep = |_: &Row, _| -> Result<(), Infallible> {
+        asked.0.lock().unwrap().push("keep".to_owned());
+        Ok(())
+    };
+    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep);
+    assert_eq!(ended, Ok(Ended::Complete));
+    // Trials are short and ask for none.
+    let digest = &plan.cells[0].cell.digest;
+    assert_eq!(*asked.0.lock().unwrap(), [format!("get {digest}-0"), "keep".to_owned(), format!("forget {digest}-0")]);
 }

@@ -29,6 +29,7 @@ fn run(top: &str, pipeline: &str, most_model_bytes: usize) -> Vec<(bakeoff_resul
         material: &material,
         machine: &NoMachine,
         cache: None,
+        states: None,
         most_model_bytes,
         stop: &stop,
     };

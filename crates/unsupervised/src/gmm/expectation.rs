@@ -2,6 +2,7 @@
 
 use super::{Mixture, Parameters};
 use crate::rows;
+use bakeoff_numeric::exp_below_zero;
 use bakeoff_numeric::packed::Packed;
 use ndarray::{Array2, ArrayViewMut2};
 use pulp::{Arch, Simd, WithSimd};
@@ -94,13 +95,13 @@ fn normalise(logits: &mut [f32]) -> f64 {
     let (groups, rest) = logits.as_chunks_mut::<LANES>();
     for group in groups {
         for i in 0..LANES {
-            group[i] = exp(group[i] - greatest);
+            group[i] = exp_below_zero(group[i] - greatest);
             sums[i] += group[i];
         }
     }
     let mut sum: f32 = sums.iter().sum();
     for value in rest {
-        *value = exp(*value - greatest);
+        *value = exp_below_zero(*value - greatest);
         sum += *value;
     }
     let scale = 1.0 / sum;
@@ -126,40 +127,9 @@ fn greatest(values: &[f32]) -> f32 {
     greatest
 }
 
-/// eˣ for x ≤ 0 within 2 units in the last place, and 0 below −87: x = n ln 2 + r, a polynomial for eʳ (Cephes'
-/// coefficients), and n put into the exponent's bits. Adding 1.5 · 2²³ rounds to a whole number.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0;
-    let clamped = if x > -87.0 { x } else { -87.0 };
-    let shifted = clamped.mul_add(std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = n.mul_add(-0.693_359_4, clamped);
-    let r = n.mul_add(2.121_944_4e-4, r);
-    let mut p = 1.987_569_1e-4_f32;
-    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = p.mul_add(r, c);
-    }
-    let mantissa = (p * r).mul_add(r, r) + 1.0;
-    let scale = f32::from_bits(shifted.to_bits().wrapping_shl(23).wrapping_add(127 << 23));
-    let value = mantissa * scale;
-    if x > -87.0 { value } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_exponential_is_within_two_units() {
-        for i in 0..=87_000 {
-            let x = -(i as f32) / 1000.0;
-            let right = f64::from(x).exp();
-            let apart = (f64::from(exp(x)) - right).abs() / right;
-            assert!(i == 87_000 || apart < 2.4e-7, "{x}: {} instead of {right}", exp(x));
-        }
-        assert_eq!((exp(0.0), exp(-1e9), exp(f32::NEG_INFINITY)), (1.0, 0.0, 0.0));
-    }
 
     #[test]
     fn posteriors_of_hopeless_logits_sum_to_one() {
