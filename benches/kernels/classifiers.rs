@@ -3,10 +3,11 @@
 use super::nothing;
 use crate::kernel::{Case, Kernel, Outcome, Size, Steps, Tolerance, Work};
 use crate::rows;
+use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{Classifier, Entry, Fitted, Labels, Model, Seed, argmax_rows};
-use bakeoff_linear::{Objective, Source};
+use bakeoff_linear::{Descent, LinearModel, Objective, Source};
 use bakeoff_neighbors::{Distance, Index};
-use bakeoff_numeric::Loss;
+use bakeoff_numeric::{Loss, Schedule, Sgd};
 use ndarray::{Array2, s};
 use std::ops::ControlFlow;
 
@@ -20,6 +21,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
         catalogues().flat_map(|entry| [fitting(entry), scoring(entry), one_row(entry)]).collect();
     kernels.extend(searches());
     kernels.push(objective());
+    kernels.push(descent());
     kernels
 }
 
@@ -225,4 +227,59 @@ fn objective() -> Kernel {
     };
     let sizes = [(300, 32, 4), (5_000, 324, 10), (10_000, 784, 10)].map(size).into();
     Kernel::new("linear/objective", &["linear::Objective", "linear::Source"], sizes)
+}
+
+/// A linear classifier in training by small steps, and the rows of a step.
+struct Descending {
+    x: Array2<f32>,
+    y: Labels,
+    descent: Descent,
+    positions: Vec<usize>,
+}
+
+const RATE: f64 = 0.01;
+
+impl Descending {
+    fn at_rest((n, d, k): (usize, usize, usize)) -> Descent {
+        let sgd = Sgd {
+            learning_rate: Positive::literal(RATE),
+            momentum: Fraction::literal(0.9),
+            l2: NonNegative::literal(0.0),
+            l1: NonNegative::literal(0.0),
+            schedule: Schedule::Constant,
+        };
+        Descent::new(LinearModel::zero(k, d), Loss::Softmax, sgd, n)
+    }
+
+    /// The first step from W = 0, where every class has probability 1/k: W = lr/n Σ (t − 1/k) xᵀ, b likewise.
+    fn plain(&self) -> Outcome {
+        let (n, k) = (self.x.nrows() as f64, self.y.n_classes());
+        let apart = |(i, class): (usize, usize)| f64::from(u8::from(self.y.as_slice()[i] == class)) - 1.0 / k as f64;
+        let apart = Array2::from_shape_fn((self.x.nrows(), k), apart) * (RATE / n);
+        let w = apart.t().dot(&self.x.mapv(f64::from));
+        Outcome::of_f64(w.into_iter().chain(apart.sum_axis(ndarray::Axis(0))))
+    }
+}
+
+fn descent() -> Kernel {
+    let size = |shape @ (n, d, k): (usize, usize, usize)| {
+        let work = Work::flops(4 * n * d * k, n * d + 4 * k * d);
+        Size::new(format!("{n}x{d}x{k}"), work, move || {
+            let (x, y) = rows(n, d, k, Seed(6));
+            let steps = Steps {
+                prepare: |s: &mut Descending| {
+                    s.descent = Descending::at_rest((s.x.nrows(), s.x.ncols(), s.y.n_classes()));
+                },
+                run: |s| {
+                    s.descent.step(&s.x, s.y.as_slice(), &s.positions, 1.0);
+                },
+                outcome: |s| Outcome::values(s.descent.model().w.iter().chain(&s.descent.model().b)),
+                reference: Some(Descending::plain),
+            };
+            let descent = Descending::at_rest(shape);
+            Case::new(Descending { x, y, descent, positions: (0..n).collect() }, steps)
+        })
+    };
+    let sizes = [(32, 32, 4), (128, 784, 10), (128, 3072, 10)].map(size).into();
+    Kernel::new("linear/descent", &["linear::Descent", "linear::LinearModel"], sizes)
 }

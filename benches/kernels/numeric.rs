@@ -7,8 +7,8 @@ use bakeoff_core::Seed;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::{
-    Lbfgs, Loss, Optimiser, Packed, Rule, Scaler, Scaling, Schedule, Sgd, inverse_cholesky, matmul, matmul_add_here,
-    matmul_here, score_rows,
+    Lbfgs, Loss, Narrow, Optimiser, Packed, Rule, Scaler, Scaling, Schedule, Sgd, exp_below_zero, inverse_cholesky,
+    inverse_lower, matmul, matmul_add_here, matmul_here, score_rows,
 };
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use std::ops::ControlFlow;
@@ -16,6 +16,8 @@ use std::ops::ControlFlow;
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels = products();
     kernels.extend(packed());
+    kernels.extend(narrow());
+    kernels.push(exponential());
     kernels.extend(losses());
     kernels.extend(scalers());
     kernels.extend(updates());
@@ -169,6 +171,59 @@ fn packed() -> Vec<Kernel> {
     ]
 }
 
+/// Rows (n, d) and the weights (k, d) of a few classes.
+struct FewClasses {
+    x: Array2<f32>,
+    narrow: Narrow<f32>,
+    out: Array2<f32>,
+}
+
+fn narrow() -> Vec<Kernel> {
+    let size = |(n, d, k): (usize, usize, usize)| {
+        let work = Work::flops(2 * n * d * k, n * d + k * d + k * n);
+        Size::new(format!("{n}x{d}x{k}"), work, move || {
+            let narrow = Narrow::new(rows(k, d, 2, Seed(6)).0, vec![0.5; k]);
+            let state = FewClasses { x: rows(n, d, 4, Seed(5)).0, narrow, out: Array2::zeros((k, n)) };
+            let steps = Steps {
+                prepare: nothing,
+                run: |s: &mut FewClasses| s.narrow.scores(s.x.view(), s.out.view_mut()),
+                outcome: |s| Outcome::values(&s.out),
+                reference: Some(|s| {
+                    let (weights, x) = (s.narrow.weights().mapv(f64::from), s.x.mapv(f64::from));
+                    Outcome::of_f64(weights.dot(&x.t()) + 0.5)
+                }),
+            };
+            Case::new(state, steps)
+        })
+    };
+    let sizes = [(200, 65, 4), (5_000, 324, 10), (10_000, 784, 10)].map(size).into();
+    vec![Kernel::new("numeric/narrow-scores", &["numeric::Narrow"], sizes)]
+}
+
+/// Numbers up to 0, and their exponentials.
+struct Exponentials {
+    x: Vec<f32>,
+    out: Vec<f32>,
+}
+
+fn exponential() -> Kernel {
+    let size = |n: usize| {
+        Size::new(n.to_string(), Work::bytes(8 * n), move || {
+            let x: Vec<f32> = (0..n).map(|i| -(((i * 7919) % 1009) as f32) / 50.0).collect();
+            let steps = Steps {
+                prepare: nothing,
+                run: |s: &mut Exponentials| {
+                    vectorised(|| s.out.iter_mut().zip(&s.x).for_each(|(out, &x)| *out = exp_below_zero(x)));
+                },
+                outcome: |s| Outcome::values(&s.out),
+                reference: Some(|s| Outcome::of_f64(s.x.iter().map(|&x| f64::from(x).exp()))),
+            };
+            Case::new(Exponentials { out: vec![0.0; n], x }, steps)
+        })
+    };
+    Kernel::new("numeric/exp", &["numeric::exp_below_zero"], [2_000, 1 << 16, 1 << 20].map(size).into())
+}
+
 /// Scores (n, k) with their classes, and as many again that a call may change.
 struct Scores {
     loss: Loss,
@@ -265,6 +320,15 @@ fn losses() -> Vec<Kernel> {
             _ => s.plain_squared(),
         }),
     };
+    let by_class: fn() -> Steps<Scores> = || Steps {
+        prepare: |s| s.gradient = s.scores.t().to_owned(),
+        run: |s| s.value = s.loss.into_gradient_by_class(s.gradient.view_mut(), &s.classes),
+        outcome: |s| {
+            let value = s.value / s.classes.len() as f64;
+            Outcome::of_f64(s.gradient.t().iter().map(|&g| f64::from(g)).chain([value]))
+        },
+        reference: Some(|s| s.plain(|i, class| if s.classes[i] == class { 1.0 } else { 0.0 })),
+    };
     let shapes = [(200, 10), (10_000, 10), (10_000, 100)];
     let all = [Loss::Softmax, Loss::WestonWatkins, Loss::Hinge, Loss::SquaredHinge, Loss::Squared];
     let hard = all.map(|loss| {
@@ -275,7 +339,11 @@ fn losses() -> Vec<Kernel> {
         let sizes = shapes.map(|shape| size(loss, shape, soft)).into();
         Kernel::new(format!("numeric/soft-loss-{}", called(loss)), &["numeric::Loss"], sizes)
     });
-    hard.into_iter().chain(soft).collect()
+    let by_class = [Loss::Softmax, Loss::SquaredHinge].map(|loss| {
+        let sizes = shapes.map(|shape| size(loss, shape, by_class)).into();
+        Kernel::new(format!("numeric/loss-by-class-{}", called(loss)), &["numeric::Loss"], sizes)
+    });
+    hard.into_iter().chain(soft).chain(by_class).collect()
 }
 
 impl Scores {
@@ -438,6 +506,22 @@ fn updates() -> Vec<Kernel> {
             })
         }),
     };
+    let lion: fn() -> Steps<Parameters> = || Steps {
+        prepare: Parameters::reset,
+        run: |p| {
+            let optimiser = Optimiser { rule: Rule::Lion, l2: L2, ..Optimiser::default() };
+            let step = optimiser.step::<f32>(RATE, 3);
+            vectorised(|| step.apply(&p.gradient, &mut p.w, &mut p.first, &mut []));
+        },
+        outcome: Parameters::outcome,
+        reference: Some(|p| {
+            p.plain(|w, g, m, _| {
+                let g = g + 2.0 * L2 * w;
+                let towards = 0.9 * m + 0.1 * g;
+                (w - RATE * towards.signum(), 0.999 * m + 0.001 * g)
+            })
+        }),
+    };
     let sizes = |numbers: usize, steps: fn() -> Steps<Parameters>| {
         [4_096, 1 << 16, 1 << 20]
             .map(|n: usize| {
@@ -453,6 +537,7 @@ fn updates() -> Vec<Kernel> {
             &["numeric::Optimiser", "numeric::Step", "numeric::Rule"],
             sizes(5, nesterov),
         ),
+        Kernel::new("numeric/update-lion", &["numeric::Optimiser"], sizes(5, lion)),
         Kernel::new("numeric/update-adam", &["numeric::Optimiser"], sizes(7, adam)),
     ]
 }
@@ -483,6 +568,16 @@ fn solvers() -> Vec<Kernel> {
         },
         reference: Some(|s| Outcome::of_f64(Array2::<f64>::eye(s.a.nrows()))),
     };
+    let inverted: fn() -> Steps<Definite> = || Steps {
+        prepare: |s| s.out = None,
+        run: |s| s.out = Some(inverse_lower(s.a.view())),
+        outcome: |s| {
+            // Of A only the lower triangle is read: its inverse times it is 1.
+            let lower = Array2::from_shape_fn(s.a.dim(), |(i, j)| if i >= j { s.a[[i, j]] } else { 0.0 });
+            Outcome::of_f64(s.out.as_ref().map_or(lower.clone(), |m| m.dot(&lower)))
+        },
+        reference: Some(|s| Outcome::of_f64(Array2::<f64>::eye(s.a.nrows()))),
+    };
     // ½ xᵀ A x − xᵀ 1, whose minimum is where A x = 1.
     let lbfgs: fn() -> Steps<Definite> = || Steps {
         prepare: |s| s.x.fill(0.0),
@@ -505,9 +600,11 @@ fn solvers() -> Vec<Kernel> {
     };
     // d³/3 multiply-adds of the factor and as many of its inverse.
     let cubic = |d: usize| size(d, Work::flops(4 * d * d * d / 3, 4 * d * d), cholesky);
+    let halved = |d: usize| size(d, Work::flops(d * d * d / 3, 4 * d * d), inverted);
     let iterated = |d: usize| size(d, Work::rows(1, 0, 2 * d * d), lbfgs);
     vec![
         Kernel::new("numeric/inverse-cholesky", &["numeric::inverse_cholesky"], [32, 128, 512].map(cubic).into()),
+        Kernel::new("numeric/inverse-lower", &["numeric::inverse_lower"], [32, 128, 512].map(halved).into()),
         Kernel::new("numeric/lbfgs", &["numeric::Lbfgs"], [32, 128, 512].map(iterated).into()),
     ]
 }
