@@ -1,8 +1,11 @@
-//! Seeded inputs for the benches: images with the statistics of photos, rows with the statistics of features.
+//! Seeded inputs for the benches: images with the statistics of photos, rows with the statistics of features; and the
+//! list of everything that is measured ([`kernels::all`]).
 //!
 //! Random noise would be no input: it has no flat areas, no edges, no dominant directions. The images here are sums of
 //! smooth waves and a few sharp-edged rectangles, so that gradients, histograms and codebooks see something to do.
 
+pub mod kernel;
+pub mod kernels;
 pub mod machine;
 
 use bakeoff_core::{Images, Labels, Seed};

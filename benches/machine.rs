@@ -31,6 +31,13 @@ impl WithSimd for Peak {
     }
 }
 
+/// What the processor calls itself; "this machine" where it is not told.
+pub fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let named = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    named.map_or_else(|| "this machine".to_owned(), |(_, name)| name.trim().to_owned())
+}
+
 /// Seconds of one call.
 pub fn seconds(work: impl FnOnce()) -> f64 {
     let start = Instant::now();

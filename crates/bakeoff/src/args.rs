@@ -1,7 +1,7 @@
 //! The command line as typed.
 
 use crate::commands::{
-    compare, data, docs, export, gather, init, lab, list, predict, report, run, slurm, slurm_task, watch,
+    bench, compare, data, docs, export, gather, init, lab, list, predict, report, run, slurm, slurm_task, watch,
 };
 use clap::{Parser, Subcommand};
 
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Lab(lab::LabArgs),
     /// Gets a dataset, checks it, describes it or draws a contact sheet of it
     Data(data::DataArgs),
+    /// Compares the kernels of two revisions of bakeoff: instructions, times, results
+    Bench(bench::BenchArgs),
     /// Writes the generated tables of this repository's documents again
     #[command(hide = true)]
     Docs(docs::DocsArgs),

@@ -71,6 +71,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Lab(args) => commands::lab::lab(args),
         Command::List(args) => commands::list::list(args),
         Command::Data(args) => commands::data::data(args),
+        Command::Bench(args) => commands::bench::bench(args),
         Command::Docs(args) => commands::docs::docs(args),
     }
 }

@@ -18,6 +18,7 @@ pub mod latency;
 mod normal;
 mod random;
 pub mod rank;
+pub mod regression;
 pub mod resampled;
 pub mod row;
 pub mod similarity;

@@ -1,0 +1,98 @@
+//! The products of a network's training step, on matrices in panels.
+
+use super::nothing;
+use crate::kernel::{Case, Kernel, Outcome, Size, Steps, Tolerance, Work};
+use crate::rows;
+use bakeoff_core::Seed;
+use bakeoff_numeric::Panels;
+use bakeoff_numeric::panels::{BAND, Line, PANEL, TileWork, multiply, multiply_tiles, multiply_transposed};
+use ndarray::Array2;
+
+/// left (m, k), its transposed, right (k, n), out (m, n).
+struct Panelled {
+    a: Array2<f32>,
+    b: Array2<f32>,
+    left: Panels<f32>,
+    transposed: Panels<f32>,
+    right: Panels<f32>,
+    out: Panels<f32>,
+}
+
+/// Writes a tile where it belongs, as the plainest thing that can be done with it.
+struct Keep;
+
+impl TileWork<f32, 1> for Keep {
+    fn tile(&self, sums: &[Line<f32>], [out]: [&mut [Line<f32>]; 1]) {
+        out.copy_from_slice(sums);
+    }
+}
+
+impl Panelled {
+    fn new((m, k, n): (usize, usize, usize)) -> Self {
+        let (a, b) = (rows(m, k, 4, Seed(1)).0, rows(k, n, 4, Seed(2)).0);
+        Self {
+            left: Panels::from_array(a.view()),
+            transposed: Panels::from_array(a.t()),
+            right: Panels::from_array(b.view()),
+            out: Panels::zeros(m, n),
+            a,
+            b,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::values(&self.out.to_array())
+    }
+
+    fn plain(&self) -> Outcome {
+        let (a, b) = (self.a.mapv(f64::from), self.b.mapv(f64::from));
+        let entry = |(i, j): (usize, usize)| a.row(i).iter().zip(b.column(j)).map(|(a, b)| a * b).sum::<f64>();
+        Outcome::of_f64(Array2::from_shape_fn((a.nrows(), b.ncols()), entry))
+    }
+}
+
+pub(super) fn kernels() -> Vec<Kernel> {
+    // Units, inputs and rows of a batch: forward passes of layers.
+    let shapes = [(64, 96, 64), (1024, 784, 128), (1024, 1024, 128)];
+    let product = |name: &str, covers, run: fn(&mut Panelled)| {
+        let size = |shape @ (m, k, n): (usize, usize, usize)| {
+            let work = Work::flops(2 * m * k * n, m * k + k * n + m * n);
+            Size::new(format!("{m}x{k}x{n}"), work, move || {
+                let steps =
+                    Steps { prepare: nothing, run, outcome: Panelled::outcome, reference: Some(Panelled::plain) };
+                Case::new(Panelled::new(shape), steps)
+            })
+        };
+        Kernel::new(name, covers, shapes.map(size).into())
+    };
+    vec![
+        product("panels/multiply", &["numeric::panels::multiply", "numeric::Panels", "numeric::Element"], |s| {
+            let bands = s.out.dim().0.div_ceil(BAND);
+            multiply(&s.left, &s.right, &mut s.out, vec![(); bands], |_, ()| ());
+        }),
+        product("panels/multiply-transposed", &["numeric::panels::multiply_transposed"], |s| {
+            let bands = s.out.dim().0.div_ceil(PANEL);
+            multiply_transposed(&s.transposed, &s.right, &mut s.out, vec![(); bands], |_, ()| ());
+        }),
+        product("panels/multiply-tiles", &["numeric::panels::multiply_tiles", "numeric::panels::TileWork"], |s| {
+            multiply_tiles(&s.left, &s.right, [&mut s.out], &Keep);
+        }),
+        transposing(),
+    ]
+}
+
+fn transposing() -> Kernel {
+    let size = |(m, k): (usize, usize)| {
+        Size::new(format!("{m}x{k}"), Work::bytes(8 * m * k), move || {
+            let steps = Steps {
+                prepare: nothing,
+                run: |s: &mut Panelled| s.transposed.assign_transposed(&s.left),
+                outcome: |s| Outcome::values(&s.transposed.to_array()),
+                reference: Some(|s| Outcome::values(s.a.t().iter())),
+            };
+            Case::new(Panelled::new((m, k, 1)), steps)
+        })
+    };
+    let sizes = [(64, 96), (128, 784), (1024, 1024)].map(size).into();
+    Kernel::new("panels/transpose", &["numeric::panels::transpose", "numeric::Panels"], sizes).within(Tolerance::EXACT)
+}
