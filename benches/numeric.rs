@@ -3,7 +3,7 @@
 use bakeoff_benches::rows;
 use bakeoff_core::Seed;
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
-use bakeoff_numeric::{Loss, Scaler, Scaling, Schedule, Sgd, matmul};
+use bakeoff_numeric::{Loss, Narrow, Scaler, Scaling, Schedule, Sgd, matmul};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
 
@@ -24,6 +24,22 @@ fn products(c: &mut Criterion) {
     group.finish();
 }
 
+/// Scores of ten classes: Fashion-MNIST's pixels, CIFAR-10's, and HoG with small cells.
+fn narrow(c: &mut Criterion) {
+    let mut group = c.benchmark_group("narrow");
+    for (n, d) in [(4096, 784), (1024, 3072), (2048, 1296)] {
+        let (x, w) = (rows(n, d, 4, Seed(1)).0, rows(10, d, 4, Seed(2)).0);
+        let mut out = Array2::zeros((10, n));
+        let scores = Narrow::new(w.clone(), vec![0.5; 10]);
+        scores.scores(x.view(), out.view_mut());
+        let expected = x.row(n / 2).dot(&w.row(7)) + 0.5;
+        assert!((out[[7, n / 2]] - expected).abs() < 1e-3 * expected.abs().max(1.0), "the scores are wrong");
+        group.throughput(Throughput::Elements((2 * n * d * 10) as u64));
+        group.bench_function(format!("{n}x{d}x10"), |bench| bench.iter(|| scores.scores(x.view(), out.view_mut())));
+    }
+    group.finish();
+}
+
 fn losses(c: &mut Criterion) {
     let (scores, labels) = rows(10_000, 10, 10, Seed(3));
     let mut group = c.benchmark_group("loss");
@@ -31,6 +47,16 @@ fn losses(c: &mut Criterion) {
     for loss in [Loss::Softmax, Loss::WestonWatkins, Loss::SquaredHinge] {
         let value = loss.into_gradient(scores.clone().view_mut(), labels.as_slice());
         assert!(value.is_finite() && value > 0.0);
+        let mut by_class = scores.t().as_standard_layout().into_owned();
+        let same = loss.into_gradient_by_class(by_class.view_mut(), labels.as_slice());
+        assert!((same - value).abs() < 1e-4 * value, "class by class {same}, row by row {value}");
+        group.bench_function(format!("{loss:?} by class"), |bench| {
+            bench.iter_batched_ref(
+                || scores.t().as_standard_layout().into_owned(),
+                |scores| loss.into_gradient_by_class(scores.view_mut(), labels.as_slice()),
+                BatchSize::LargeInput,
+            );
+        });
         group.bench_function(format!("{loss:?}"), |bench| {
             bench.iter_batched_ref(
                 || scores.clone(),
@@ -71,5 +97,5 @@ fn update(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, products, losses, scaling, update);
+criterion_group!(benches, products, narrow, losses, scaling, update);
 criterion_main!(benches);

@@ -154,6 +154,8 @@ def run(args, data, pipelines, train_sizes=None, threads=1, widths=None, steps=N
         if steps and name in CONVERGE:
             lines = lines.replace("tolerance", f"max_iterations = {steps}, tolerance")
         text += f'\n[[pipeline]]\nname = "{name}"\n{lines}\n'
+    # Repeats are made here.
+    text += "\n[protocol]\ntiming = { rounds = 1, seconds = 1 }\n"
     base = os.path.join(args.work, f"run-{os.getpid()}-{time.monotonic_ns()}")
     with open(base + ".toml", "w") as file:
         file.write(text)
@@ -184,64 +186,64 @@ def keep(args, name, value):
         json.dump(value, file, indent=1)
 
 
-def point(size, cells):
-    """Medians over repeats of the same cell."""
-    stages = {stage: statistics.median(statistics.fmean(cell[stage]) for cell in cells) for stage in ("features", "fit", "predict")}
-    return {"size": size, **stages, "steps": cells[0]["epochs"], "dim": cells[0]["dim"]}
-
-
-def measure(args, axis, sizes_of, cells_of):
-    """found[pipeline] = points; every size is run `repeats` times, all sizes in turn."""
+def measure(args, axis, sizes, cells_of):
+    """Runs every size `repeats` times, all sizes in turn, and keeps each cell at once: what was ended goes on from there."""
     names = args.pipeline or list(PIPELINES)
-    seen = {}
-    for _ in range(args.repeats):
-        for size in sizes_of(names):
-            for (name, label), cell in cells_of(size, names):
-                seen.setdefault(name, {}).setdefault(label, []).append(cell)
-                print(f"{axis} {label} {name}: {statistics.fmean(cell['features']):.3f} + {statistics.fmean(cell['fit']):.3f} + {statistics.fmean(cell['predict']):.4f} s", file=sys.stderr, flush=True)
-    found = {}
-    if os.path.exists(kept(args, axis)):
-        with open(kept(args, axis)) as file:
-            found = json.load(file)
-    for name, by_size in seen.items():
-        found[name] = [point(size, by_size[size]) for size in sorted(by_size)]
-    keep(args, axis, found)
+    seen = load(args, axis)
+    for turn in range(args.repeats):
+        for size in sizes:
+            left = [name for name in names if len(seen.get(name, {}).get(str(size), [])) <= turn]
+            for (name, label), cell in cells_of(size, left) if left else []:
+                spent = {stage: statistics.fmean(cell[stage]) for stage in ("features", "fit", "predict")}
+                found = {"size": label, **spent, "steps": cell["epochs"], "dim": cell["dim"]}
+                seen.setdefault(name, {}).setdefault(str(size), []).append(found)
+                print(f"{axis} {label} {name}: " + " + ".join(f"{value:.4f}" for value in spent.values()) + " s", file=sys.stderr, flush=True)
+            keep(args, axis, seen)
+
+
+def load(args, name):
+    if not os.path.exists(kept(args, name)):
+        return {}
+    with open(kept(args, name)) as file:
+        return json.load(file)
+
+
+def points_of(cells):
+    """Medians over repeats, one a size, in order."""
+    points = {}
+    for repeats in cells.values():
+        middle = {stage: statistics.median(cell[stage] for cell in repeats) for stage in ("features", "fit", "predict")}
+        points[repeats[0]["size"]] = {**repeats[0], **middle}
+    return [points[size] for size in sorted(points)]
 
 
 def images(args):
-    most = max(SIZES["images"])
-    data = dataset(args.work, most, 32, 10)
-    measure(args, "images", lambda _: [0], lambda _, names: [((name, n), cell) for (name, n), cell in run(args, data, names, SIZES["images"]).items()])
+    data = dataset(args.work, max(SIZES["images"]), 32, 10)
+    measure(args, "images", SIZES["images"], lambda size, names: run(args, data, names, [size]).items())
 
 
 def side(args):
-    def cells(size, names):
-        return [((name, size), cell) for (name, _), cell in run(args, dataset(args.work, SIDE_IMAGES, size, 10), names).items()]
-
-    measure(args, "side", lambda _: SIZES["side"], cells)
+    measure(args, "side", SIZES["side"], lambda size, names: [((name, size), cell) for (name, _), cell in run(args, dataset(args.work, SIDE_IMAGES, size, 10), names).items()])
 
 
 def classes(args):
-    def cells(size, names):
-        return [((name, size), cell) for (name, _), cell in run(args, dataset(args.work, CLASSES_IMAGES, 32, size), names).items()]
-
-    measure(args, "classes", lambda _: SIZES["classes"], cells)
+    measure(args, "classes", SIZES["classes"], lambda size, names: [((name, size), cell) for (name, _), cell in run(args, dataset(args.work, CLASSES_IMAGES, 32, size), names).items()])
 
 
 def width(args):
+    """The size of a turn is the place of each pipeline's width in its list."""
     data = dataset(args.work, WIDTH_IMAGES, 32, 10)
 
-    def cells(turn, names):
-        widths = {name: PIPELINES[name][1][1][turn] for name in names if PIPELINES[name][1] and turn < len(PIPELINES[name][1][1])}
+    def cells(place, names):
+        widths = {name: PIPELINES[name][1][1][place] for name in names if PIPELINES[name][1] and place < len(PIPELINES[name][1][1])}
         return [((name, widths[name]), cell) for (name, _), cell in run(args, data, list(widths), widths=widths).items()] if widths else []
 
-    measure(args, "width", lambda _: range(4), cells)
+    measure(args, "width", range(4), cells)
 
 
 def threads(args):
     data = dataset(args.work, THREAD_IMAGES, 32, 10)
-    measure(args, "threads", lambda _: [1, 2],
-            lambda size, names: [((name, size), cell) for (name, _), cell in run(args, data, names, threads=size).items()])
+    measure(args, "threads", [1, 2], lambda size, names: [((name, size), cell) for (name, _), cell in run(args, data, names, threads=size).items()])
 
 
 # Wider ones than elsewhere: those of the built-in experiments. Their times do not matter here, so solvers take few steps.
@@ -250,10 +252,7 @@ MEMORY_WIDTHS = {"fisher-svm": 64, "visual-words-svm": 400, "kmeans-svm": 400, "
 
 def memory(args):
     data = dataset(args.work, MANY, 32, 10)
-    found = {}
-    if os.path.exists(kept(args, "memory")):
-        with open(kept(args, "memory")) as file:
-            found = json.load(file)
+    found = load(args, "memory")
     for name in args.pipeline or list(PIPELINES):
         widths = {name: args.width or MEMORY_WIDTHS.get(name, PIPELINES[name][2])}
         for cell in run(args, data, [name], threads=2, widths=widths, steps=args.steps).values():
@@ -310,11 +309,10 @@ def axis_table(axis, found, worse):
 
 
 def report(args):
-    results = {}
-    for name in ("images", "side", "classes", "width", "threads", "memory"):
-        if os.path.exists(kept(args, name)):
-            with open(kept(args, name)) as file:
-                results[name] = json.load(file)
+    results = {name: load(args, name) for name in ("images", "side", "classes", "width", "threads")}
+    results = {axis: {name: points_of(cells) for name, cells in found.items()} for axis, found in results.items() if found}
+    if load(args, "memory"):
+        results["memory"] = load(args, "memory")
     worse, body = [], []
     for axis in ("images", "side", "classes", "width"):
         if axis in results:
@@ -323,6 +321,8 @@ def report(args):
         body += ["## Threads", "", "Seconds on one thread and on two, and how many times faster two are.", "",
                  "| pipeline | features | fit | predict |", "|---|---|---|---|"]
         for name, points in results["threads"].items():
+            if len(points) < 2:
+                continue
             one, two = (next(p for p in points if p["size"] == size) for size in (1, 2))
             cells = [f"{seconds(one[stage])}, {seconds(two[stage])}: {one[stage] / max(two[stage], 1e-9):.2f}" for stage in ("features", "fit", "predict")]
             body.append(f"| {name} | " + " | ".join(cells) + " |")

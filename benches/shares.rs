@@ -3,8 +3,10 @@
 //!
 //! A kernel whose work is products is told as a share of the multiply-add peak (of products of bytes where the processor has
 //! them and the kernel takes them), one that passes over memory as a share of the triad's bandwidth, the others in cycles a pixel.
-//! Kernel, peak, bandwidth and clock take turns, because shared machines drift; medians over the turns. The operations
-//! are those of the formula: what a kernel leaves out counts as done, what it does besides does not count.
+//! Kernels, peak, bandwidth and clock take turns, because shared machines drift. A kernel's time is the median of its turns; a
+//! limit is the greatest value of all turns, as what disturbs its measurement only lowers it, so a disturbed run tells of
+//! kernels too little and never too much. The operations are those of the formula: what a kernel leaves out counts as done,
+//! what it does besides does not count.
 
 #![expect(clippy::print_stdout, reason = "printing the table is what this program is for")]
 
@@ -51,7 +53,8 @@ impl Kernel {
     }
 }
 
-/// What the machine does at most in one turn.
+/// What the machine does at most.
+#[derive(Default)]
 struct Limits {
     /// GFLOP/s.
     peak: f64,
@@ -165,7 +168,7 @@ fn unsupervised(kernels: &mut Vec<Kernel>) {
     let (n, k) = (5000, 1600);
     let (x, _) = rows(n, 108, 40, Seed(5));
     let codebook = Codebook::new(rows(k, 108, 40, Seed(6)).0).expect("finite centres");
-    let work = Work::Products(2.0 * (n * k * 108) as f64);
+    let work = Work::ProductsOfBytes(2.0 * (n * k * 108) as f64);
     kernels.push(Kernel::new(ROOM, format!("nearest centres, {n}×108, k = {k}"), work, move || {
         black_box(codebook.nearest(x.view()));
     }));
@@ -287,24 +290,24 @@ fn table(words: &[String], turns: usize) {
     [numeric, features, unsupervised, linear].iter().for_each(|room| room(&mut kernels));
     kernels.retain(|kernel| kernel.has(words));
     let (b, c, mut a) = (vec![1.5f32; 1 << 24], vec![2.5f32; 1 << 24], vec![0.0f32; 1 << 24]);
-    println!("| room | kernel, one thread | ms | of the machine's limit |\n|---|---|---|---|");
-    let mut machine = [Vec::new(), Vec::new(), Vec::new()];
+    let (mut limits, mut medians) = (Limits::default(), Vec::new());
     for kernel in &mut kernels {
         (kernel.run)();
-        let (mut times, mut reached) = (Vec::new(), Vec::new());
+        let mut times = Vec::new();
         for _ in 0..turns {
-            let limits = Limits { peak: peak(1), bandwidth: triad(&mut a, &b, &c), clock: clock() };
-            let time = seconds(&mut kernel.run);
-            times.push(time);
-            reached.push(kernel.work.reached(time, &limits));
-            let found = [limits.peak, limits.bandwidth, limits.clock];
-            machine.iter_mut().zip(found).for_each(|(all, value)| all.push(value));
+            limits.peak = limits.peak.max(peak(1));
+            limits.bandwidth = limits.bandwidth.max(triad(&mut a, &b, &c));
+            limits.clock = limits.clock.max(clock());
+            times.push(seconds(&mut kernel.run));
         }
-        let (time, reached) = (median(&mut times), median(&mut reached));
-        assert!(reached.is_finite() && reached > 0.0, "{} was measured", kernel.name);
-        println!("| {} | {} | {:.2} | {} |", kernel.room, kernel.name, 1e3 * time, kernel.work.told(reached));
+        medians.push(median(&mut times));
     }
-    let [peak, bandwidth, clock] =
-        machine.each_mut().map(|values| if values.is_empty() { 0.0 } else { median(values) });
-    println!("\nOne thread of this machine, medians: {peak:.0} GFLOP/s, {bandwidth:.1} GB/s (triad), {clock:.2} GHz.");
+    println!("| room | kernel, one thread | ms | of the machine's limit |\n|---|---|---|---|");
+    for (kernel, seconds) in kernels.iter().zip(medians) {
+        let reached = kernel.work.reached(seconds, &limits);
+        assert!(reached.is_finite() && reached > 0.0, "{} was measured", kernel.name);
+        println!("| {} | {} | {:.2} | {} |", kernel.room, kernel.name, 1e3 * seconds, kernel.work.told(reached));
+    }
+    let Limits { peak, bandwidth, clock } = limits;
+    println!("\nOne thread of this machine: {peak:.0} GFLOP/s, {bandwidth:.1} GB/s (triad), {clock:.2} GHz.");
 }

@@ -111,22 +111,22 @@ def kmeans():
                 (2 * n * k * 108 * iterations, "OP", BYTES))
 
 
-def lumps(n, k):
-    """Rows (n, 64) around k centres, one in a thousand a hundred deviations away from all: their densities are below every
-    number of 32 bits."""
+def lumps(n, k, outliers):
+    """Rows (n, 64) around k centres, and means (k, 64) near those to start from. With outliers every thousandth row is a hundred
+    times as far away: its density is below every number of 32 bits, and most of its posteriors are."""
     random = np.random.default_rng(4)
     centres = random.normal(scale=3, size=(k, 64)).astype(np.float32)
     x = centres[random.integers(0, k, n)] + random.standard_normal((n, 64), np.float32)
-    x[:: 1000] *= 100
-    return x
+    if outliers:
+        x[::1000] *= 100
+    return x, centres + 0.5 * random.standard_normal((k, 64), np.float32)
 
 
 def mixture():
     from sklearn.mixture import GaussianMixture
 
     n, k, rounds = 50_000, 128, 5
-    x = lumps(n, k)
-    means = x[1 : k + 1].copy()
+    x, means = lumps(n, k, outliers=False)
     peer = GaussianMixture(k, covariance_type="diag", tol=0, reg_covar=0, max_iter=rounds, weights_init=np.full(k, 1 / k),
                            means_init=means, precisions_init=np.ones((k, 64)))
     wide = x.astype(np.float64)
@@ -137,9 +137,7 @@ def mixture():
     del wide
     # Too large for scikit-learn, whose posteriors in f64 are a matrix of 8 GB.
     n, k, rounds = 1_000_000, 1024, 3
-    x = lumps(n, k)
-    files = save("xlarge", x), save("mlarge", x[1 : k + 1])
-    del x
+    files = [save(name, array) for name, array in zip(["xlarge", "mlarge"], lumps(n, k, outliers=True))]
     seconds = ours(f"gmm 2 {' '.join(files)} {rounds}")
     RESULTS.append(f"mixture {n}×64, k={k}, {rounds} rounds, 2 threads: {seconds:.1f} s, "
                    f"mean log-likelihood {ours(f'likelihood 2 {files[0]}'):.4f}, every parameter finite")

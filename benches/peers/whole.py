@@ -5,7 +5,7 @@ package dataset-fashion-mnist, or --fashion FOLDER. Wants numpy, scipy, scikit-l
 below 5, faiss-cpu and torch. Writes report.md, results.csv, results.json and host.json into --out. Run it on an idle
 machine: a full run takes about a quarter of an hour.
 
-Eight pipelines with the settings of reports/fashion-mnist and reports/cifar-10, on the same images, two threads for each:
+Eight pipelines with the settings of reports/fashion-mnist and reports/cifar-10, on the same images, with the same number of threads, two unless told otherwise:
 
 * **features**: images in memory, as bytes, to rows of f32; training and test images.
 * **fit**: scaling and the classifier.
@@ -39,7 +39,8 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
-THREADS = 2
+# Libraries read it when they are imported.
+THREADS = int(sys.argv[sys.argv.index("--threads") + 1]) if "--threads" in sys.argv else 2
 os.environ.update({name: str(THREADS) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
 import multiprocessing
 
@@ -123,6 +124,8 @@ class Bakeoff:
             text, replaced = re.subn(r"tolerance = [-0-9.e]+", f"tolerance = {tolerance}", text)
             if not replaced:
                 sys.exit(f"{experiment} names no tolerance")
+        # Turns are taken here.
+        text += "\n[protocol]\ntiming = { rounds = 1, seconds = 1 }\n"
         self.count += 1
         file, out = (os.path.join(self.work, f"{name}-{self.count}") for name in ("experiment", "run"))
         with open(file + ".toml", "w") as handle:
@@ -385,11 +388,13 @@ class TorchSoftmax(Peer):
             self.objective = value.item()
             return value
 
-        # LBFGS goes on where it was; it is looked at after every ten iterations.
+        # LBFGS goes on where it was; it is looked at after every ten iterations, and ended where it no longer gets lower.
+        before = float("inf")
         for self.iterations in range(10, 5001, 10):
             optimiser.step(closure)
-            if self.objective <= self.target:
+            if self.objective <= self.target or not self.objective < before:
                 break
+            before = self.objective
 
     def predict(self, rows):
         with torch.no_grad():
@@ -561,6 +566,24 @@ def judge(peer, scale_kind, train, labels, test, test_labels):
             "objective": peer.objective, "iterations": peer.iterations}
 
 
+def prepare(pipeline, data, bakeoff, minima, size):
+    """Finds the least objectives of a pipeline, so that a run that is timed does not have to."""
+    experiment, name, kind, classifier = pipeline
+    settings = settings_of(experiment, name)
+    learner = settings["classifier"]
+    images, labels, _, _ = data[experiment]
+    if classifier not in ("softmax", "svm"):
+        return
+    minima.get(f"{experiment} {name} bakeoff {size}", lambda: bakeoff.run(experiment, name, learner["tolerance"] / 1000)["objective"])
+    for source, call in FEATURES[kind].items():
+
+        def find():
+            rows = call(images, settings["features"][0])
+            return minimum(learner["kind"], Scale(settings.get("scale", "standard"), rows)(rows), labels, learner["l2"])
+
+        print(f"{experiment} {name} {source}: {minima.get(f'{experiment} {name} {source} {size}', find):.6f}", file=sys.stderr, flush=True)
+
+
 def compare(pipeline, data, bakeoff, minima, turns, size):
     """Everything that is known of a pipeline after its turns."""
     experiment, name, kind, classifier = pipeline
@@ -621,6 +644,7 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
         "bakeoff": statistics.median(each["cpu"] for each in ours), "scikit": features_cpu[SCIKIT_FEATURES[kind]] + scikit_used,
         "mix": features_cpu[fastest] + used.get(found["mix"]["names"]["fit"], scikit_used)}
     found["others"] = others.share()
+    found["moment"] = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     return found
 
 
@@ -672,7 +696,7 @@ def share(value):
 
 def markdown(found, host, arguments):
     lines = ["# Whole pipelines beside the peers'", "",
-             f"Printed by `{arguments}` on {host['cpu']} ({host['cores']} cores), {host['moment']}: {THREADS} threads for everybody, one run, "
+             f"Printed by `{arguments}` on {host['cpu']} ({host['cores']} cores), {host['moment']}: {THREADS} thread{'s' if THREADS > 1 else ''} for everybody, one run, "
              f"{host['turns']} turns of bakeoff. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
              "## In all", "", "| route | its seconds | bakeoff's seconds | ratio | its CPU seconds | bakeoff's | ratio |", "|---|---|---|---|---|---|---|"]
     ours = sum(in_all(each, "bakeoff") for each in found)
@@ -699,7 +723,7 @@ def markdown(found, host, arguments):
         for peer in each["peers"]:
             lines.append(f"| | | {peer['name']} | {peer['features']} {seconds(each['feature_seconds'][peer['features']])} | {seconds(peer['fit'])} | "
                          f"{seconds(peer['predict'])} | {per_cent(peer['accuracy'])} | {'' if peer['iterations'] is None else peer['iterations']} | {share(peer['gap'])} |")
-    lines += ["", "Other programs took of both cores meanwhile: " + ", ".join(f"{per_cent(each['others'])} ({each['experiment']} {each['pipeline']})" for each in found) + "."]
+    lines += ["", "Other programs took of all cores meanwhile: " + ", ".join(f"{per_cent(each['others'])} ({each['experiment']} {each['pipeline']}, until {each['moment']})" for each in found) + "."]
     slower = [f"{each['experiment']} {each['pipeline']} {stage}" for each in found for stage in STAGES if each["mix"][stage] < each["bakeoff"][stage]]
     lines += ["", "Stages in which a peer is faster: " + (", ".join(slower) if slower else "none") + ".", ""]
     return "\n".join(lines)
@@ -750,8 +774,11 @@ def main():
     parser.add_argument("--fashion", default="/usr/share/datasets/fashion-mnist", help="the folder of Fashion-MNIST")
     parser.add_argument("--train-size", type=int, default=0, help="learn from so many images only")
     parser.add_argument("--turns", type=int, default=3, help="runs of bakeoff a pipeline")
+    parser.add_argument("--threads", type=int, default=2, help="threads for everybody")
     parser.add_argument("--only", action="append", help="EXPERIMENT/PIPELINE; may be repeated")
     parser.add_argument("--minima", help="a file that keeps least objectives between runs")
+    parser.add_argument("--prepare", action="store_true", help="find the least objectives for --minima and stop")
+    parser.add_argument("--go-on", action="store_true", help="keep the pipelines that --out has from a run that was ended")
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "peers"), help="where the report goes")
     args = parser.parse_args()
 
@@ -767,15 +794,25 @@ def main():
             places = np.sort(np.concatenate([np.flatnonzero(labels == which)[:each] for which in range(10)]))
             data[name] = [images[places], labels[places], test, test_labels]
     command = "python benches/peers/whole.py BAKEOFF CIFAR" + (f" --train-size {args.train_size}" if args.train_size else "")
+    command += f" --threads {THREADS}" if THREADS != 2 else ""
     found = []
+    if args.go_on and os.path.exists(os.path.join(args.out, "results.json")):
+        with open(os.path.join(args.out, "results.json")) as file:
+            found = json.load(file)
+    done = {(each["experiment"], each["pipeline"]) for each in found}
+    wanted = [p for p in wanted if p[:2] not in done]
     with tempfile.TemporaryDirectory() as work:
         bakeoff = Bakeoff(os.path.abspath(args.bakeoff), work, {name: os.path.abspath(path) for name, path in paths.items()}, args.train_size)
         minima = Minima(args.minima)
         for pipeline in wanted:
+            if args.prepare:
+                prepare(pipeline, data, bakeoff, minima, args.train_size)
+                continue
             found.append(compare(pipeline, data, bakeoff, minima, args.turns, args.train_size))
             # After each, so that a run that is ended loses one at most.
             text = write(args.out, found, host_record(args.bakeoff, args.turns), command)
-    print(text)
+    if found:
+        print(text)
 
 
 if __name__ == "__main__":

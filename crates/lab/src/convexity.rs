@@ -171,7 +171,7 @@ fn measure(setting: &Setting<'_>) -> Measured {
     let samples = setting.either(20_000, 2000);
     let net = Net::new(ROWS, seed.derive("net"));
     let net_weights = net.network.numbers().len();
-    let searched = setting.either(6000, 1500);
+    let searched = setting.either(8000, 3000);
     let slices = slices::search(searched, seed.derive("slices"));
     let moods = Mood::ALL.map(|mood| {
         let own = slices.iter().filter(|slice| slice.mood == Some(mood));

@@ -357,12 +357,12 @@ mod tests {
         let scores = Array2::from_shape_fn((37, 3), |(i, j)| ((i * 5 + j * 7) % 23) as f64 * 0.31 - 3.1);
         let y: Vec<usize> = (0..37).map(|i| i * 7 % 3).collect();
         for loss in ALL {
-            let (mut rows, mut classes) = (scores.clone(), scores.t().to_owned());
+            let (mut rows, mut classes) = (scores.clone(), scores.t().as_standard_layout().into_owned());
+            let mut single = classes.mapv(|v| v as f32);
             let expected = loss.into_gradient(rows.view_mut(), &y);
             let found = loss.into_gradient_by_class(classes.view_mut(), &y);
             assert!((found - expected).abs() < 1e-12 * expected, "{loss:?}: {found} {expected}");
             assert!((&rows.t() - &classes).iter().all(|d| d.abs() < 1e-14), "{loss:?}");
-            let mut single = scores.t().mapv(|v| v as f32);
             let found = loss.into_gradient_by_class(single.view_mut(), &y);
             assert!((found - expected).abs() < 1e-6 * expected, "{loss:?}: {found} {expected}");
             assert!((&rows.t() - &single.mapv(f64::from)).iter().all(|d| d.abs() < 1e-6), "{loss:?}");

@@ -6,15 +6,13 @@
 //! to four slots; the sums are turned so that directions lie side by side, and those summed across columns. Vector
 //! instructions are chosen at run time.
 //!
-//! Sums and differences change places, so what is shared between two directions is not summed as such: with e, in bins, how far
-//! a direction of length l lies beyond the centre of bin 0 (from 0 up to n), the sums are of l and of what has passed each
-//! centre, p_i = l · min(max(e − i, 0), 1), i from 0 to n − 1. Bin i then has p_{i−1} − p_i, and bin 0 has l − p_0 + p_{n−1}. That
-//! is three instructions a pixel and direction, where the share itself takes five to nine.
+//! A gradient of length l whose direction lies e bins beyond the centre of bin 0 (from 0 up to n) gives bin i the share
+//! l · max(0, 1 − |e − i|) = max(0, l − |e l − i l|), four instructions as e l is made once; bin 0 is also n.
 
 mod shuffles;
 
 use super::{Form, Gamma, Hog};
-use crate::gradient::{angle, dot, greater, lesser};
+use crate::gradient::{angle, dot, lesser};
 use pulp::{Simd, WithSimd};
 use shuffles::Shuffles;
 use std::f32::consts::PI;
@@ -108,11 +106,11 @@ pub(super) struct Scratch {
     channels: Vec<f32>,
     /// Of one row of cells and group of columns, row by row.
     polar: Vec<Polar>,
-    /// Sums down the rows: slot mod 4, plane, column.
+    /// Sums down the rows: slot mod 4, direction, column.
     sums: Vec<f32>,
-    /// One slot's sums: column, plane.
+    /// One slot's sums: column, direction.
     turned: Vec<f32>,
-    /// Sums over cells: row slot, column slot, plane.
+    /// Histograms: row slot, column slot, direction.
     histograms: Vec<f32>,
 }
 
@@ -170,9 +168,9 @@ impl Plan {
         Scratch {
             channels: vec![0.0; self.image.2 * self.band() * self.stride()],
             polar: (0..self.cell).map(|_| Polar { direction: [0.0; LANES], length: [0.0; LANES] }).collect(),
-            sums: vec![0.0; (TOGETHER + 1) * self.planes() * self.lanes()],
-            turned: vec![0.0; self.padded_planes() * self.lanes()],
-            histograms: vec![0.0; self.rows.len() * self.columns.len() * self.planes() + LANES],
+            sums: vec![0.0; (TOGETHER + 1) * self.orientations * self.lanes()],
+            turned: vec![0.0; self.padded_orientations() * self.lanes()],
+            histograms: vec![0.0; self.dim() + LANES],
         }
     }
 
@@ -250,14 +248,9 @@ impl Plan {
         }
     }
 
-    /// What is summed of every pixel: a vote for each direction, or the length and what has passed each centre.
-    fn planes(&self) -> usize {
-        planes(self.orientations, self.interpolate)
-    }
-
-    /// Planes in whole lanes.
-    fn padded_planes(&self) -> usize {
-        self.planes().next_multiple_of(LANES)
+    /// Directions in whole lanes.
+    fn padded_orientations(&self) -> usize {
+        self.orientations.next_multiple_of(LANES)
     }
 
     /// Adds the row of cells `row` to every slot that it weighs in.
@@ -275,7 +268,7 @@ impl Plan {
         }
     }
 
-    /// Group of columns by group, and plane by plane, so that sums of up to four slots stay in registers and no
+    /// Group of columns by group, and direction by direction, so that sums of up to four slots stay in registers and no
     /// vote is ever written.
     #[inline(always)]
     fn sum_rows_of<S: Simd>(
@@ -290,8 +283,9 @@ impl Plan {
         let polar = &mut polar[..of.cell];
         for x in (0..self.lanes()).step_by(LANES) {
             self.fill_polar(of, x, channels, polar);
-            for plane in 0..planes(of.n, of.interpolate) {
-                self.add_votes(simd, of, plane, share, polar, x, sums);
+            self.add_votes::<S, true>(simd, of, 0, share, polar, x, sums);
+            for bin in 1..of.n {
+                self.add_votes::<S, false>(simd, of, bin, share, polar, x, sums);
             }
         }
     }
@@ -309,14 +303,10 @@ impl Plan {
             }
             for i in 0..LANES {
                 polar.length[i] = gradient.square[i].sqrt();
-                polar.direction[i] = angle(gradient.x[i], gradient.y[i], of.signed) * per_radian;
-            }
-            if of.interpolate {
-                for i in 0..LANES {
-                    let beyond = polar.direction[i] - 0.5;
-                    let beyond = if beyond < 0.0 { beyond + of.n as f32 } else { beyond };
-                    polar.direction[i] = beyond * polar.length[i];
-                }
+                let direction = angle(gradient.x[i], gradient.y[i], of.signed) * per_radian;
+                let beyond = direction - 0.5;
+                let beyond = if beyond < 0.0 { beyond + of.n as f32 } else { beyond };
+                polar.direction[i] = if of.interpolate { beyond * polar.length[i] } else { direction };
             }
         }
     }
@@ -324,17 +314,17 @@ impl Plan {
     /// In explicit vectors: left to itself the compiler keeps the sums in memory.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "a loop's body, apart for reading")]
-    fn add_votes<S: Simd>(
+    fn add_votes<S: Simd, const FIRST: bool>(
         &self,
         simd: S,
         of: Numbers,
-        plane: usize,
+        bin: usize,
         share: &Share,
         polar: &[Polar],
         x: usize,
         sums: &mut [f32],
     ) {
-        let (of_slot, start) = (planes(of.n, of.interpolate) * self.lanes(), plane * self.lanes() + x);
+        let (of_slot, start) = (of.n * self.lanes(), bin * self.lanes() + x);
         let (early, late) = polar.split_at(of.cell / 2);
         let (early_weights, late_weights) = share.weights[..of.cell].split_at(of.cell / 2);
         for part in 0..LANES / S::F32_LANES {
@@ -346,13 +336,13 @@ impl Plan {
             }
             let [mut first, mut second, mut third, mut fourth] = totals;
             for (polar, weights) in early.iter().zip(early_weights) {
-                let votes = polar.votes(simd, of, plane, part);
+                let votes = polar.votes::<S, FIRST>(simd, of, bin, part);
                 first = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[0]), first);
                 second = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[1]), second);
                 third = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[2]), third);
             }
             for (polar, weights) in late.iter().zip(late_weights) {
-                let votes = polar.votes(simd, of, plane, part);
+                let votes = polar.votes::<S, FIRST>(simd, of, bin, part);
                 second = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[1]), second);
                 third = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[2]), third);
                 fourth = simd.mul_add_e_f32s(votes, simd.splat_f32s(weights[3]), fourth);
@@ -364,11 +354,11 @@ impl Plan {
         }
     }
 
-    /// Turns to (row slot, column slot, plane) the sums of every row slot that ends with the row of cells at `top`.
+    /// Turns to (row slot, column slot, direction) the sums of every row slot that ends with the row of cells at `top`.
     #[inline(always)]
     fn sum_columns(&self, top: usize, sums: &[f32], turned: &mut [f32], histograms: &mut [f32]) {
-        let per_row = self.columns.len() * self.planes();
-        let of_slot = self.planes() * self.lanes();
+        let per_row = self.columns.len() * self.orientations;
+        let of_slot = self.orientations * self.lanes();
         for (i, slot) in self.rows.iter().enumerate() {
             if slot.start + slot.weights.len() == top + self.cell {
                 self.turn(&sums[i % TOGETHER * of_slot..][..of_slot], turned);
@@ -377,18 +367,18 @@ impl Plan {
         }
     }
 
-    /// (plane, column) to (column, plane), planes in whole lanes.
+    /// (direction, column) to (column, direction), directions in whole lanes.
     #[inline(always)]
     fn turn(&self, sums: &[f32], turned: &mut [f32]) {
-        self.shuffles.turn(sums, self.lanes(), turned, self.padded_planes());
+        self.shuffles.turn(sums, self.lanes(), turned, self.padded_orientations());
     }
 
-    /// Whole lanes are written; what they hold beyond their planes is overwritten by those that come next.
+    /// Whole lanes are written; what they hold beyond their directions is overwritten by those that come next.
     #[inline(always)]
     fn sum_turned(&self, turned: &[f32], histograms: &mut [f32]) {
-        let (planes, padded) = (self.planes(), self.padded_planes());
+        let (n, padded) = (self.orientations, self.padded_orientations());
         for (j, slot) in self.columns.iter().enumerate() {
-            for group in (0..planes).step_by(LANES) {
+            for group in (0..n).step_by(LANES) {
                 // Two sums, as the next addition to one must wait for the one before.
                 let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
                 let columns = &turned[slot.start * padded + group..];
@@ -410,12 +400,12 @@ impl Plan {
                 for i in 0..LANES {
                     total[i] = even[i] + odd[i];
                 }
-                store(histograms, j * planes + group, total);
+                store(histograms, j * n + group, total);
             }
         }
     }
 
-    /// Plain histograms are the result; blocks are gathered, shared between directions and normalised.
+    /// Plain histograms are the result; blocks are gathered and normalised.
     #[inline(always)]
     fn finish(&self, histograms: &[f32], out: &mut [f32]) {
         let Some(clip) = self.clip else {
@@ -430,37 +420,17 @@ impl Plan {
 
     #[inline(always)]
     fn finish_blocks(&self, n: usize, clip: f32, histograms: &[f32], out: &mut [f32]) {
-        let (planes, columns) = (planes(n, true), self.columns.len());
-        let rows = out.chunks_exact_mut(columns * BLOCK * n);
-        for (blocks, slots) in rows.zip(histograms.chunks_exact(BLOCK * columns * planes)) {
-            let (above, below) = slots.split_at(columns * planes);
-            let cells = above.chunks_exact(BLOCK * planes).zip(below.chunks_exact(BLOCK * planes));
-            for (values, (above, below)) in blocks.chunks_exact_mut(BLOCK * BLOCK * n).zip(cells) {
-                let (upper, lower) = values.split_at_mut(BLOCK * n);
-                for (values, sums) in [(upper, above), (lower, below)] {
-                    for (votes, passed) in values.chunks_exact_mut(n).zip(sums.chunks_exact(planes)) {
-                        share_votes(passed, votes);
-                    }
-                }
+        let (per_row, cell_row) = (self.columns.len() * n, BLOCK * n);
+        let rows = out.chunks_exact_mut(per_row / cell_row * BLOCK * cell_row);
+        for (blocks, slots) in rows.zip(histograms.chunks_exact(BLOCK * per_row)) {
+            let (above, below) = slots.split_at(per_row);
+            let cells = above.chunks_exact(cell_row).zip(below.chunks_exact(cell_row));
+            for (values, (above, below)) in blocks.chunks_exact_mut(BLOCK * cell_row).zip(cells) {
+                values[..cell_row].copy_from_slice(above);
+                values[cell_row..].copy_from_slice(below);
                 normalise(values, clip);
             }
         }
-    }
-}
-
-/// From the sums of lengths and of what has passed each of n centres (n + 1) to the votes of n directions. What rounding
-/// leaves below 0 is 0.
-#[inline(always)]
-fn share_votes(sums: &[f32], votes: &mut [f32]) {
-    let n = votes.len();
-    let sums = &sums[..=n];
-    let around = sums[n];
-    for i in 0..n {
-        votes[i] = sums[i] - sums[i + 1];
-    }
-    votes[0] += around;
-    for vote in votes {
-        *vote = greater(*vote, 0.0);
     }
 }
 
@@ -531,12 +501,6 @@ impl Numbers {
     }
 }
 
-/// What is summed of every pixel.
-#[inline(always)]
-const fn planes(n: usize, interpolate: bool) -> usize {
-    if interpolate { n + 1 } else { n }
-}
-
 /// Gradients of pixels side by side: lengths l, and directions in bins, from 0 up to n, or, where they are shared, e · l.
 struct Polar {
     direction: Lanes,
@@ -544,24 +508,37 @@ struct Polar {
 }
 
 impl Polar {
-    /// Vector `part` of what these pixels add to a plane.
+    /// Vector `part` of what these pixels give to a bin; `FIRST` for bin 0.
     #[inline(always)]
-    fn votes<S: Simd>(&self, simd: S, of: Numbers, plane: usize, part: usize) -> S::f32s {
+    fn votes<S: Simd, const FIRST: bool>(&self, simd: S, of: Numbers, bin: usize, part: usize) -> S::f32s {
         let direction = S::as_simd_f32s(&self.direction).0[part];
         let length = S::as_simd_f32s(&self.length).0[part];
-        match plane.checked_sub(1) {
-            _ if !of.interpolate => whole_votes(simd, of.n, plane, direction, length),
-            None => length,
-            Some(bin) => passed(simd, bin, direction, length),
+        if of.interpolate {
+            shared_votes::<S, FIRST>(simd, of.n, bin, direction, length)
+        } else {
+            whole_votes(simd, of.n, bin, direction, length)
         }
     }
 }
 
-/// p_i = min(max(e l − i l, 0), l).
+/// Lengths l shared between the two nearest of n bins, which lie in a circle, from e l.
 #[inline(always)]
-fn passed<S: Simd>(simd: S, bin: usize, turned: S::f32s, length: S::f32s) -> S::f32s {
-    let beyond = simd.mul_add_e_f32s(simd.splat_f32s(-(bin as f32)), length, turned);
-    simd.max_f32s(simd.min_f32s(beyond, length), simd.splat_f32s(0.0))
+fn shared_votes<S: Simd, const FIRST: bool>(
+    simd: S,
+    n: usize,
+    bin: usize,
+    turned: S::f32s,
+    length: S::f32s,
+) -> S::f32s {
+    if n == 1 {
+        return length;
+    }
+    let mut apart = simd.abs_f32s(simd.mul_add_e_f32s(simd.splat_f32s(-(bin as f32)), length, turned));
+    if FIRST {
+        let other = simd.mul_add_e_f32s(simd.splat_f32s(-(n as f32)), length, turned);
+        apart = simd.min_f32s(apart, simd.abs_f32s(other));
+    }
+    simd.max_f32s(simd.sub_f32s(length, apart), simd.splat_f32s(0.0))
 }
 
 /// Votes of whole lengths for the bin that the direction lies in; the last bin takes what rounding puts behind it.

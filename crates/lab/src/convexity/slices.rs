@@ -81,8 +81,8 @@ pub(super) fn search(count: usize, seed: Seed) -> Vec<Slice> {
 fn drawn(number: usize, seed: Seed) -> Slice {
     let mut rng = seed.derive("slice").rng();
     // Many rows average out what few show.
-    let rows = [2, 4, 8, 32][rng.gen_range(0..4)];
-    let (scale, length) = ([0.5, 1.0, 2.0][rng.gen_range(0..3)], [1.0, 2.0, 4.0][rng.gen_range(0..3)]);
+    let rows = [1, 2, 4, 16][rng.gen_range(0..4)];
+    let (scale, length) = ([0.25, 0.5, 1.0, 4.0][rng.gen_range(0..4)], [0.5, 1.0, 2.0][rng.gen_range(0..3)]);
     let net = Net::new(rows, seed);
     let middle: Vec<f64> = net.network.numbers().into_iter().map(|w| scale * w).collect();
     let mut direction: Vec<f64> = middle.iter().map(|_| normal(&mut rng)).collect();

@@ -71,7 +71,7 @@ function take(message) {
   const wasTold = frame?.told;
   frame = message;
   if (message.told) tell(message.told, message.trains);
-  else if (wasTold) tell("");
+  else if (wasTold && el("told").textContent === wasTold) tell("");
   if (!wantsFrame) {
     wantsFrame = true;
     requestAnimationFrame(show);
@@ -205,6 +205,7 @@ function change(others, ours = true) {
 function edit(others) {
   past.push({ points, preset });
   if (past.length > 100) past.shift();
+  tell("");
   change(others);
 }
 
@@ -339,8 +340,8 @@ const RECIPES = {
   softmax: { classifier: "linear", features: "plane", loss: "softmax" },
   svm: { classifier: "linear", features: "plane", loss: "weston-watkins" },
   "polar-svm": { classifier: "linear", features: "polar", loss: "weston-watkins" },
-  knn: { classifier: "knn" },
-  mlp: { classifier: "mlp" },
+  knn: { classifier: "knn", features: "plane" },
+  mlp: { classifier: "mlp", features: "plane", loss: "softmax" },
 };
 
 function recipe() {

@@ -146,7 +146,9 @@ fn a_training_that_was_broken_off_goes_on_with_its_curve_and_its_time() {
     let learned = learn(&shelf, 1, None);
     let Ok(Learned { before, note, .. }) = &learned else { panic!("no result") };
     assert!(before.wall.0 > 0.0, "{before:?}");
-    assert_eq!(note.as_deref(), Some("its training was broken off and went on from the state after epoch 3"));
+    // After which one depends on what writing the first took.
+    let note = note.as_deref().unwrap();
+    assert!(note.starts_with("its training was broken off and went on from the state after epoch "), "{note}");
     assert_eq!(result(learned), whole);
 }
 
