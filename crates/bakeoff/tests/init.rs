@@ -83,6 +83,7 @@ fn an_experiment_is_written_that_runs() {
         assert!(file.contains(part) || same, "{part}\n{file}");
     }
     assert!(text(&output.stderr).contains("timing hog-svm on a few images"));
+    assert!(text(&output.stderr).ends_with("\n\nWrote my-photos.toml. To run it: bakeoff run my-photos.toml\n"));
     assert!(
         !text(&output.stderr).contains('%') || !text(&output.stderr).contains("seed 0:"),
         "accuracies are for the run to tell"

@@ -71,7 +71,8 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Exit> {
     Experiment::read(&done.name, &done.text, &dataset::VOCABULARY).context("failed to write a sound experiment")?;
     refuse_existing(&out)?;
     run_folder::write(&out, &done.text)?;
-    let told = format!("{}\n\nWrote {}. To run it: bakeoff run {0}", done.told.join("\n"), out.display());
+    let shown = out.display();
+    let told = format!("{}\n\nWrote {shown}. To run it: bakeoff run {shown}", done.told.join("\n"));
     if args.json {
         tell(&told);
         let mut object = done.json;
