@@ -81,7 +81,10 @@ async function click(page, x, y, options = {}) {
 const classAt = (page, x, y) => page.evaluate(([x, y]) => {
   const canvas = document.getElementById("plane");
   const pixel = [Math.floor((x / 5 + 1) / 2 * canvas.width), Math.floor((1 - y / 5) / 2 * canvas.height)];
-  const [r, g, b] = canvas.getContext("2d").getImageData(...pixel, 1, 1).data;
+  // Read from a copy: the page's own canvas is for drawing, and Chromium warns of what slows that down.
+  const copy = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, -pixel[0], -pixel[1]);
+  const [r, g, b] = copy.getImageData(0, 0, 1, 1).data;
   const style = getComputedStyle(document.documentElement);
   const direction = (rgb, from) => {
     const away = rgb.map((v, i) => v - from[i]);

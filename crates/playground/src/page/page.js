@@ -71,7 +71,7 @@ function take(message) {
   const wasTold = frame?.told;
   frame = message;
   if (message.told) tell(message.told, message.trains);
-  else if (wasTold) tell("");
+  else if (wasTold && el("told").textContent === wasTold) tell("");
   if (!wantsFrame) {
     wantsFrame = true;
     requestAnimationFrame(show);
