@@ -286,7 +286,8 @@ def axis_table(axis, found, worse):
     lines = [f"## {title}", "", "| pipeline | sizes | stage | seconds | exponent | last step | textbook | why |", "|---|---|---|---|---|---|---|---|"]
     for name in PIPELINES:
         points = found.get(name)
-        if not points or len(points) < 2:
+        # Two sizes have a slope, but not one that could be wrong.
+        if not points or len(points) < 3:
             continue
         sizes = ", ".join(str(p["size"]) for p in points) + (f" {PIPELINES[name][1][0]}" if axis == "width" else "")
         for stage in ("features", "fit", "predict"):
