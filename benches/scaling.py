@@ -286,7 +286,8 @@ def axis_table(axis, found, worse):
     lines = [f"## {title}", "", "| pipeline | sizes | stage | seconds | exponent | last step | textbook | why |", "|---|---|---|---|---|---|---|---|"]
     for name in PIPELINES:
         points = found.get(name)
-        if not points or len(points) < 2:
+        # Two sizes have a slope, but not one that could be wrong.
+        if not points or len(points) < 3:
             continue
         sizes = ", ".join(str(p["size"]) for p in points) + (f" {PIPELINES[name][1][0]}" if axis == "width" else "")
         for stage in ("features", "fit", "predict"):
@@ -306,6 +307,21 @@ def axis_table(axis, found, worse):
                 worse.append(f"{name}, {stage}, {axis}: {slopes[0]:.2f} where the textbook has {order}")
             lines.append(f"| {name} | {sizes} | {stage} | {told} | {slopes[0]:.2f} | {slopes[1]:.2f} | {order} | {why} |")
     return lines + [""]
+
+
+def unmeasured(results):
+    """What a whole report has and these results have not, in words."""
+    told = []
+    for axis, sizes in [*SIZES.items(), ("threads", [1, 2])]:
+        for size in sizes:
+            names = [name for name in PIPELINES if size not in [point["size"] for point in results.get(axis, {}).get(name, [])]]
+            if names:
+                told.append(f"{axis} {size} of {'all pipelines' if len(names) == len(PIPELINES) else ', '.join(names)}")
+    for name, (_, widths, _) in PIPELINES.items():
+        there = [point["size"] for point in results.get("width", {}).get(name, [])]
+        told += [f"width {size} of {name}" for size in (widths[1] if widths else []) if size not in there]
+    without = [name for name in PIPELINES if name not in results.get("memory", {})]
+    return told + ([f"memory of {'all pipelines' if len(without) == len(PIPELINES) else ', '.join(without)}"] if without else [])
 
 
 def report(args):
@@ -339,10 +355,14 @@ def report(args):
     version = subprocess.run([args.bakeoff, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
     with open("/proc/cpuinfo") as file:
         cpu = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.processor())
-    host = {"cpu": cpu, "cores": os.cpu_count(), "bakeoff": version, "repeats": args.repeats, "moment": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+    host = {"cpu": cpu, "cores": os.cpu_count(), "bakeoff": version, "repeats": args.repeats, "load": os.getloadavg(), "moment": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     head = ["# How the cost grows", "", f"Printed by `python benches/scaling.py BAKEOFF report` on {cpu} ({host['cores']} cores), {host['moment']}; the script tells what is measured and how "
-            f"the textbook's orders are meant. {SIDE_IMAGES:,} images a side, {CLASSES_IMAGES:,} a number of classes, {WIDTH_IMAGES:,} a width; one thread but where threads are compared.", "",
-            "Worse than the textbook: " + ("; ".join(worse) if worse else "nothing") + ".", ""]
+            f"the textbook's orders are meant. {SIDE_IMAGES:,} images a side, {CLASSES_IMAGES:,} a number of classes, {WIDTH_IMAGES:,} a width; one thread but where threads are compared. "
+            f"Programs that ran or waited to run at the end, this one included: {host['load'][0]:.1f}, over fifteen minutes {host['load'][2]:.1f}; exponents are only as good as the machine was idle.", "",
+            "Worse than the textbook: " + ("; ".join(worse) if worse else "nothing of what was measured") + ".", ""]
+    left = unmeasured(results)
+    if left:
+        head += ["Not measured: " + "; ".join(left) + ".", ""]
     os.makedirs(args.out, exist_ok=True)
     for name, content in [("report.md", "\n".join(head + body)), ("results.json", json.dumps(results, indent=1) + "\n"), ("host.json", json.dumps(host, indent=1) + "\n")]:
         with open(os.path.join(args.out, name), "w") as file:

@@ -697,7 +697,7 @@ def share(value):
 def markdown(found, host, arguments):
     lines = ["# Whole pipelines beside the peers'", "",
              f"Printed by `{arguments}` on {host['cpu']} ({host['cores']} cores), {host['moment']}: {THREADS} thread{'s' if THREADS > 1 else ''} for everybody, one run, "
-             f"{host['turns']} turns of bakeoff. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
+             f"{host['turns']} turns of bakeoff; {len(found)} of {len(PIPELINES)} pipelines. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
              "## In all", "", "| route | its seconds | bakeoff's seconds | ratio | its CPU seconds | bakeoff's | ratio |", "|---|---|---|---|---|---|---|"]
     ours = sum(in_all(each, "bakeoff") for each in found)
     for who, name in [("scikit", "scikit-image + scikit-learn"), ("mix", "best mix of peers")]:
@@ -810,9 +810,9 @@ def main():
                 continue
             found.append(compare(pipeline, data, bakeoff, minima, args.turns, args.train_size))
             # After each, so that a run that is ended loses one at most.
-            text = write(args.out, found, host_record(args.bakeoff, args.turns), command)
+            write(args.out, found, host_record(args.bakeoff, args.turns), command)
     if found:
-        print(text)
+        print(write(args.out, found, host_record(args.bakeoff, args.turns), command))
 
 
 if __name__ == "__main__":
