@@ -31,8 +31,7 @@ impl Index {
     /// Takes training rows (n, d).
     pub fn new(rows: impl Into<ArcArray2<f32>>, distance: Distance) -> Self {
         let rows = rows.into();
-        let rows =
-            if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned().into_shared() };
+        let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned().into_shared() };
         let norms: Vec<f64> = rows.axis_iter(Axis(0)).into_par_iter().map(|row| norm(row, distance)).collect();
         let squares = match distance {
             Distance::L2 => norms.iter().map(|norm| (norm * norm) as f32).collect(),

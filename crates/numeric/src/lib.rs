@@ -17,9 +17,9 @@ mod tiles;
 
 pub use cholesky::{inverse_cholesky, inverse_lower};
 pub use element::Element;
+pub use exp::exp_below_zero;
 pub use lbfgs::Lbfgs;
 pub use loss::Loss;
-pub use exp::exp_below_zero;
 pub use matmul::{matmul, matmul_add_here, matmul_here, score_rows};
 pub use narrow::Narrow;
 pub use optim::{Schedule, Sgd};

@@ -90,7 +90,8 @@ impl<T: Element> Narrow<T> {
         }
         let x = beside(&x);
         let rows = rows(&x);
-        let out = out.outer_iter_mut().map(|class| class.into_slice().expect("scores of a class lie beside each other"));
+        let out =
+            out.outer_iter_mut().map(|class| class.into_slice().expect("scores of a class lie beside each other"));
         pulp::Arch::new().dispatch(Scores { narrow: self, rows, out: out.collect() });
     }
 }
@@ -208,7 +209,18 @@ mod tests {
 
     fn products_are_exact<T: Element>() {
         // Sizes on both sides of the groups of rows and classes and of the vectors, empty ones included.
-        for (n, d, k) in [(0, 3, 2), (1, 0, 2), (1, 1, 1), (3, 5, 4), (4, 16, 5), (7, 33, 6), (9, 70, 10), (130, 67, 13), (5, 1100, 12), (20, 40, 70)] {
+        for (n, d, k) in [
+            (0, 3, 2),
+            (1, 0, 2),
+            (1, 1, 1),
+            (3, 5, 4),
+            (4, 16, 5),
+            (7, 33, 6),
+            (9, 70, 10),
+            (130, 67, 13),
+            (5, 1100, 12),
+            (20, 40, 70),
+        ] {
             let (x, w) = (counting::<T>(n, d, 0), counting::<T>(k, d, 3));
             let bias: Vec<T> = (0..k).map(|class| T::of(class as f64)).collect();
             let narrow = Narrow::new(w.clone(), bias.clone());

@@ -219,7 +219,9 @@ pub(crate) fn spent(report: &Report<'_>) -> Option<Table> {
     let ranking = report.summary.ranking();
     let leader = ranking.first()?;
     let mut head = vec![text("pipeline")];
-    head.extend(["features", "fit", "tuning", "predict", "from end to end", "interval of the median", "timings"].map(number));
+    head.extend(
+        ["features", "fit", "tuning", "predict", "from end to end", "interval of the median", "timings"].map(number),
+    );
     head.push(number(format!("beside {}", leader.name)));
     head.extend(
         ["CPU time", "latency, median", "latency, 95%", "peak memory", "model", "numbers an image"].map(number),

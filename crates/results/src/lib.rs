@@ -48,8 +48,8 @@ pub use row::{
 };
 pub use similarity::by_similarity;
 pub use store::{Store, sort_by_plan};
-pub use timing::{TimeInterval, median};
 pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, summarise};
+pub use timing::{TimeInterval, median};
 pub use unpaired::unpaired;
 pub use verdict::{Settling, Verdict};
 pub use words::{still_open, verdict_line};

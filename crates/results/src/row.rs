@@ -247,7 +247,8 @@ impl Measured {
         self.fit.push(repeat.fit);
         self.predict.push(repeat.predict);
         if !repeat.same {
-            self.notes.push(format!("repeat {} for its time predicted otherwise: the same seed, other bits", repeat.number));
+            self.notes
+                .push(format!("repeat {} for its time predicted otherwise: the same seed, other bits", repeat.number));
         }
     }
 }

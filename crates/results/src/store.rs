@@ -226,7 +226,8 @@ impl Store {
         if self.version < 3 {
             return Ok(repeats);
         }
-        let select = "SELECT digest, number, features, fit, predict, same, checksum FROM repeat ORDER BY digest, number";
+        let select =
+            "SELECT digest, number, features, fit, predict, same, checksum FROM repeat ORDER BY digest, number";
         let mut statement = self.connection.prepare(select).map_err(|e| self.error(e))?;
         let stored = statement.query_map([], stored_repeat).map_err(|e| self.error(e))?;
         for found in stored {

@@ -6,8 +6,8 @@ mod common;
 
 use bakeoff_results::interval::wilson;
 use bakeoff_results::{
-    IntervalKind, Outcome, Row, Run, Seconds, Settling, Standing, Summary, TestKind, TimeInterval, Verdict, compare, details,
-    spendings, still_open, summarise, verdict_line,
+    IntervalKind, Outcome, Row, Run, Seconds, Settling, Standing, Summary, TestKind, TimeInterval, Verdict, compare,
+    details, spendings, still_open, summarise, verdict_line,
 };
 use common::{cell, done, failed, refused, run_of};
 use proptest::prelude::*;

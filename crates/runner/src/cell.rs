@@ -35,8 +35,13 @@ pub(crate) fn again(
     bench: &Bench<'_>,
     observer: &mut dyn Observer,
 ) -> Option<(Outcome, Option<StoredPipeline>)> {
-    let nothing_tuned =
-        Tuned { settings: settings.clone(), trials: Vec::new(), seconds: Seconds(0.0), note: None, saved: Saved::default() };
+    let nothing_tuned = Tuned {
+        settings: settings.clone(),
+        trials: Vec::new(),
+        seconds: Seconds(0.0),
+        note: None,
+        saved: Saved::default(),
+    };
     let bench = Bench { cache: None, states: None, ..*bench };
     let unstored = PlannedCell { is_stored: false, ..planned.clone() };
     caught(|| walk_with(&unstored, &bench, observer, |_, _, _| Ok(nothing_tuned)))

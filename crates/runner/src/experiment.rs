@@ -130,7 +130,14 @@ pub enum Draw {
 impl Default for Protocol {
     fn default() -> Self {
         let tuning = Tuning { trials: 16, seconds: 900.0, draw: Draw::default() };
-        Self { validation: 0.1, tuning, confidence: 0.95, equivalence: 0.005, limits: Limits::default(), timing: Timing::default() }
+        Self {
+            validation: 0.1,
+            tuning,
+            confidence: 0.95,
+            equivalence: 0.005,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
     }
 }
 
