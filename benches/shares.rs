@@ -168,7 +168,7 @@ fn unsupervised(kernels: &mut Vec<Kernel>) {
     let (n, k) = (5000, 1600);
     let (x, _) = rows(n, 108, 40, Seed(5));
     let codebook = Codebook::new(rows(k, 108, 40, Seed(6)).0).expect("finite centres");
-    let work = Work::Products(2.0 * (n * k * 108) as f64);
+    let work = Work::ProductsOfBytes(2.0 * (n * k * 108) as f64);
     kernels.push(Kernel::new(ROOM, format!("nearest centres, {n}×108, k = {k}"), work, move || {
         black_box(codebook.nearest(x.view()));
     }));

@@ -388,11 +388,13 @@ class TorchSoftmax(Peer):
             self.objective = value.item()
             return value
 
-        # LBFGS goes on where it was; it is looked at after every ten iterations.
+        # LBFGS goes on where it was; it is looked at after every ten iterations, and ended where it no longer gets lower.
+        before = float("inf")
         for self.iterations in range(10, 5001, 10):
             optimiser.step(closure)
-            if self.objective <= self.target:
+            if self.objective <= self.target or not self.objective < before:
                 break
+            before = self.objective
 
     def predict(self, rows):
         with torch.no_grad():
@@ -642,6 +644,7 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
         "bakeoff": statistics.median(each["cpu"] for each in ours), "scikit": features_cpu[SCIKIT_FEATURES[kind]] + scikit_used,
         "mix": features_cpu[fastest] + used.get(found["mix"]["names"]["fit"], scikit_used)}
     found["others"] = others.share()
+    found["moment"] = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     return found
 
 
@@ -720,7 +723,7 @@ def markdown(found, host, arguments):
         for peer in each["peers"]:
             lines.append(f"| | | {peer['name']} | {peer['features']} {seconds(each['feature_seconds'][peer['features']])} | {seconds(peer['fit'])} | "
                          f"{seconds(peer['predict'])} | {per_cent(peer['accuracy'])} | {'' if peer['iterations'] is None else peer['iterations']} | {share(peer['gap'])} |")
-    lines += ["", "Other programs took of both cores meanwhile: " + ", ".join(f"{per_cent(each['others'])} ({each['experiment']} {each['pipeline']})" for each in found) + "."]
+    lines += ["", "Other programs took of all cores meanwhile: " + ", ".join(f"{per_cent(each['others'])} ({each['experiment']} {each['pipeline']}, until {each['moment']})" for each in found) + "."]
     slower = [f"{each['experiment']} {each['pipeline']} {stage}" for each in found for stage in STAGES if each["mix"][stage] < each["bakeoff"][stage]]
     lines += ["", "Stages in which a peer is faster: " + (", ".join(slower) if slower else "none") + ".", ""]
     return "\n".join(lines)
@@ -775,6 +778,7 @@ def main():
     parser.add_argument("--only", action="append", help="EXPERIMENT/PIPELINE; may be repeated")
     parser.add_argument("--minima", help="a file that keeps least objectives between runs")
     parser.add_argument("--prepare", action="store_true", help="find the least objectives for --minima and stop")
+    parser.add_argument("--go-on", action="store_true", help="keep the pipelines that --out has from a run that was ended")
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "peers"), help="where the report goes")
     args = parser.parse_args()
 
@@ -792,6 +796,11 @@ def main():
     command = "python benches/peers/whole.py BAKEOFF CIFAR" + (f" --train-size {args.train_size}" if args.train_size else "")
     command += f" --threads {THREADS}" if THREADS != 2 else ""
     found = []
+    if args.go_on and os.path.exists(os.path.join(args.out, "results.json")):
+        with open(os.path.join(args.out, "results.json")) as file:
+            found = json.load(file)
+    done = {(each["experiment"], each["pipeline"]) for each in found}
+    wanted = [p for p in wanted if p[:2] not in done]
     with tempfile.TemporaryDirectory() as work:
         bakeoff = Bakeoff(os.path.abspath(args.bakeoff), work, {name: os.path.abspath(path) for name, path in paths.items()}, args.train_size)
         minima = Minima(args.minima)

@@ -163,7 +163,7 @@ struct Visit<'a> {
     stop: &'a AtomicBool,
 }
 
-impl<'a> Visit<'a> {
+impl Visit<'_> {
     /// Answers one request, and speaks where that opens a socket.
     fn receive(self, mut stream: TcpStream, place: Place<'_>) {
         // A visitor who hangs up while being answered is no error of ours, and neither is one who leaves a socket.

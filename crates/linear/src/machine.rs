@@ -8,9 +8,11 @@ use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{
     Epoch, FitError, Fitted, Labels, Model, OnEpoch, Operation, RestoreError, Rows, ScoreKind, Seed, Tensors,
 };
+use bakeoff_numeric::narrow::MOST_CLASSES;
 use bakeoff_numeric::optim::shuffle;
-use bakeoff_numeric::{Lbfgs, Loss, Schedule, Sgd, matmul_here, score_rows};
-use ndarray::{Array1, Array2, ArrayView2};
+use bakeoff_numeric::{Lbfgs, Loss, Narrow, Schedule, Sgd, matmul_here, score_rows};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -169,13 +171,28 @@ pub struct LinearModel {
     pub b: Array1<f32>,
 }
 
+/// Rows that a worker scores at a time.
+const SCORED: usize = 128;
+
 impl Model for LinearModel {
     fn scores(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
         assert_eq!(x.ncols(), self.w.ncols(), "columns of the training rows");
-        score_rows(x, self.b.len(), |rows, mut scores| {
-            matmul_here(rows, self.w.t(), scores.view_mut());
-            scores += &self.b;
-        })
+        let k = self.b.len();
+        if k > MOST_CLASSES {
+            return score_rows(x, k, |rows, mut scores| {
+                matmul_here(rows, self.w.t(), scores.view_mut());
+                scores += &self.b;
+            });
+        }
+        let narrow = Narrow::new(self.w.clone(), self.b.to_vec());
+        let mut out = Array2::zeros((x.nrows(), k));
+        let blocks = x.axis_chunks_iter(Axis(0), SCORED).into_par_iter();
+        blocks.zip(out.axis_chunks_iter_mut(Axis(0), SCORED)).for_each(|(rows, mut out)| {
+            let mut scores = Array2::zeros((k, rows.nrows()));
+            narrow.scores(rows, scores.view_mut());
+            out.assign(&scores.t());
+        });
+        out
     }
 
     fn model_bytes(&self) -> usize {
@@ -257,6 +274,21 @@ mod tests {
                 })
             };
             assert_eq!(scores(1), scores(3), "{solver:?}");
+        }
+    }
+
+    #[test]
+    fn scores_are_those_of_the_plain_product_and_of_each_row_alone() {
+        // Some classes, and more than the kernel of few takes; whole blocks of rows and some that are left.
+        for k in [3, 70] {
+            let model = LinearModel { w: rows(k, 37), b: Array1::from_shape_fn(k, |i| i as f32 * 0.1) };
+            let x = rows(300, 37);
+            let expected = x.dot(&model.w.t()) + &model.b;
+            let found = model.scores(x.view());
+            assert!((&found - &expected).iter().all(|e| e.abs() < 1e-4), "{k} classes");
+            for i in [0, 127, 128, 299] {
+                assert_eq!(model.scores(x.slice(ndarray::s![i..=i, ..])).row(0), found.row(i), "{k} classes, row {i}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! registers. The way back, scores by rows, is a library's: there the copy is of what the cache holds already.
 //!
 //! Scores stand class by class, (k, n), so that a loss meets one class of many rows in a vector. Every sum adds its products
-//! in an order that the shapes fix; a row's scores do not depend on the rows beside it.
+//! in an order that the shapes fix; up to 64 classes, a row's scores do not depend on the rows beside it.
 
 use crate::element::Element;
 use crate::element::sealed::Vectors;
@@ -21,8 +21,9 @@ const ROWS: usize = 4;
 /// See [`ROWS`].
 const FEW_ROWS: usize = 2;
 
-/// Classes above which a library's product is faster: its copies are then few beside the product.
-const MOST_CLASSES: usize = 64;
+/// Classes above which a library's product is faster: its copies are then few beside the product. Up to here a row's scores
+/// do not depend on the rows beside it.
+pub const MOST_CLASSES: usize = 64;
 
 /// Numbers of all classes' weights that rows meet before the next ones: they stay in the first level cache.
 const BLOCK_NUMBERS: usize = 1 << 13;
@@ -177,23 +178,19 @@ fn sums<T: Element, S: Simd, const R: usize>(
     rows: [&[T::Vector<S>]; R],
     weights: &[[T::Vector<S>; CLASSES]],
 ) -> [[T; CLASSES]; R] {
-    let n = weights.len();
-    let rows = rows.map(|row| &row[..n]);
+    let rows = rows.map(|row| &row[..weights.len()]);
     let mut sums = [[T::splat(simd, T::zero()); CLASSES]; R];
-    for j in 0..n {
-        let weights = weights[j];
-        for r in 0..R {
-            let x = rows[r][j];
-            for c in 0..CLASSES {
-                sums[r][c] = T::fused(simd, x, weights[c], sums[r][c]);
+    for (j, weights) in weights.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&rows) {
+            let x = row[j];
+            for (sum, &weight) in sums.iter_mut().zip(weights) {
+                *sum = T::fused(simd, x, weight, *sum);
             }
         }
     }
     let mut out = [[T::zero(); CLASSES]; R];
-    for r in 0..R {
-        for c in 0..CLASSES {
-            out[r][c] = <T as Vectors>::sum(simd, sums[r][c]);
-        }
+    for (out, sums) in out.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *out = <T as Vectors>::sum(simd, *sums);
     }
     out
 }

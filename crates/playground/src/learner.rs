@@ -69,18 +69,14 @@ impl Learner {
     /// The classifier that has these weights; its optimiser is at rest.
     fn with(settings: &Settings, network: Network<f32>) -> Self {
         let (batch, loss) = (settings.batch.get(), settings.loss);
-        match (settings.classifier, network.stages.as_slice()) {
-            (Kind::Linear, [Stage::Dense(dense)]) => {
-                let Settings { learning_rate, momentum, l2, l1, .. } = *settings;
-                let sgd = Sgd { learning_rate, momentum, l2, l1, schedule: Schedule::Constant };
-                let model = LinearModel { w: dense.affine.w.clone(), b: dense.affine.b.clone() };
-                Self::Linear { descent: Box::new(Descent::new(model, loss, sgd, batch)), loss }
-            }
-            _ => {
-                let trainer = Trainer::new(&network, mlp(settings).optimiser(), batch, 0.0, None);
-                Self::Network { trainer: Box::new(trainer), like: network, loss }
-            }
+        if let (Kind::Linear, [Stage::Dense(dense)]) = (settings.classifier, network.stages.as_slice()) {
+            let Settings { learning_rate, momentum, l2, l1, .. } = *settings;
+            let sgd = Sgd { learning_rate, momentum, l2, l1, schedule: Schedule::Constant };
+            let model = LinearModel { w: dense.affine.w.clone(), b: dense.affine.b.clone() };
+            return Self::Linear { descent: Box::new(Descent::new(model, loss, sgd, batch)), loss };
         }
+        let trainer = Trainer::new(&network, mlp(settings).optimiser(), batch, 0.0, None);
+        Self::Network { trainer: Box::new(trainer), like: network, loss }
     }
 
     /// The same weights under other settings, which have the same shape.

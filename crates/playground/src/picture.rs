@@ -157,7 +157,7 @@ fn regions(learner: &Learner, scores: &Array2<f32>) -> Vec<u8> {
 
 /// Every so-manieth cell both ways, from the first.
 fn thinned(cells: &Array2<f32>, stride: usize) -> Array2<f32> {
-    let kept = |cell: usize| cell % SIDE % stride == 0 && cell / SIDE % stride == 0;
+    let kept = |cell: usize| (cell % SIDE).is_multiple_of(stride) && (cell / SIDE).is_multiple_of(stride);
     let positions: Vec<usize> = (0..SIDE * SIDE).filter(|&cell| kept(cell)).collect();
     cells.select(ndarray::Axis(0), &positions)
 }

@@ -97,7 +97,7 @@ impl Preset {
             PresetName::Moons => {
                 // Three or four classes are two pairs of moons, one above the other.
                 let pairs = self.classes.div_ceil(2) as f64;
-                let (upper, pair) = (class % 2 == 0, (class / 2) as f64);
+                let (upper, pair) = (class.is_multiple_of(2), (class / 2) as f64);
                 let (x, y) = turned(2.4, PI * along);
                 let (x, y) = if upper { (x - 1.2, y - 0.6) } else { (1.2 - x, 0.6 - y) };
                 (x, (y + 4.6 * (pair - (pairs - 1.0) / 2.0)) / if pairs > 1.0 { 1.15 } else { 1.0 })

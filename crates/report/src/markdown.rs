@@ -61,8 +61,12 @@ fn finding(figure: &Figure) -> String {
 fn costs(report: &Report<'_>) -> String {
     let Some(spent) = tables::spent(report) else { return String::new() };
     let axes = figures::cost_axes(report);
-    let findings: String = axes.iter().map(|axis| format!("- {}\n", finding(&figures::cost(report, *axis)))).collect();
-    section("Accuracy against cost", &format!("{findings}\n{}\n{}", table(&spent), markdown(&report.about_costs())))
+    let findings: Vec<String> =
+        axes.iter().map(|axis| format!("- {}\n", finding(&figures::cost(report, *axis)))).collect();
+    section(
+        "Accuracy against cost",
+        &format!("{}\n{}\n{}", findings.concat(), table(&spent), markdown(&report.about_costs())),
+    )
 }
 
 /// What the pictures of the page show, in words.

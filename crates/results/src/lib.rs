@@ -52,4 +52,4 @@ pub use summary::{PartSeconds, PipelineSummary, SizePoint, Standing, Summary, su
 pub use timing::{TimeInterval, median};
 pub use unpaired::unpaired;
 pub use verdict::{Settling, Verdict};
-pub use words::{still_open, verdict_line};
+pub use words::{main_pair, still_open, verdict_line};

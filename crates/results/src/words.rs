@@ -99,10 +99,14 @@ pub fn verdict_line(summary: &Summary) -> String {
     format!("{}{ending}{}", headline(summary, leader, ranking.len()), absentees(summary))
 }
 
+/// The comparison that the first line tells of; `None` when none could be made.
+pub fn main_pair(summary: &Summary) -> Option<&Comparison> {
+    main_comparison(summary, &summary.ranking())
+}
+
 /// What is not settled but for the pair that the first line tells of, and what would settle it; a sentence each.
 pub fn still_open(summary: &Summary) -> Vec<String> {
-    let ranking = summary.ranking();
-    let main = main_comparison(summary, &ranking);
+    let main = main_pair(summary);
     let others =
         summary.comparisons.iter().filter(|pair| !main.is_some_and(|main| main.a == pair.a && main.b == pair.b));
     let open = others.filter(|pair| pair.verdict == Verdict::Undecided && pair.difference.is_some());

@@ -370,8 +370,7 @@ fn more_seeds_are_asked_for_by_the_formula() {
 fn what_is_open_is_told_once_and_what_each_took() {
     let labels: Vec<usize> = (0..200).map(|i| i % 2).collect();
     let mut run = run_of(&["a", "b", "c"], &labels, 2);
-    let declared = |pairs: [(&str, &str); 3]| pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
-    run.comparisons = declared([("a", "b"), ("b", "c"), ("a", "missing")]);
+    run.comparisons = [("a", "b"), ("b", "c"), ("a", "missing")].map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec();
     let with = |name: &str, seed: u64, seconds: f64, wrong: usize| {
         let predicted: Vec<usize> = labels
             .iter()

@@ -157,7 +157,7 @@ fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Opt
                 _ => None,
             })
             .collect();
-        let why = own.filter_map(|row| match &row.outcome {
+        let mut why = own.filter_map(|row| match &row.outcome {
             Outcome::Refused { reason } => Some(reason.clone()),
             Outcome::Failed { error } => Some(error.clone()),
             Outcome::Done(_) => None,
@@ -166,7 +166,7 @@ fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Opt
         Timed {
             pipeline: name.clone(),
             cells: cells.iter().filter(|planned| planned.cell.pipeline == *name).count(),
-            forecast: forecast.ok_or_else(|| why.last().unwrap_or_else(|| "nothing was timed".to_owned())),
+            forecast: forecast.ok_or_else(|| why.next_back().unwrap_or_else(|| "nothing was timed".to_owned())),
         }
     };
     Ok(Some(plan.experiment.pipelines.iter().map(|pipeline| of(&pipeline.name)).collect()))

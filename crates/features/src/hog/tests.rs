@@ -81,7 +81,8 @@ fn plain(hog: &Hog, image: &[u8], (height, width, channels): (usize, usize, usiz
                 for slot in 0..4 {
                     for bin in 0..n {
                         let apart = (direction - bin as f64 - 0.5).abs();
-                        let share = (1.0 - apart.min(n as f64 - apart)).max(0.0);
+                        // The two nearest of a single direction are the same one.
+                        let share = if n == 1 { 1.0 } else { (1.0 - apart.min(n as f64 - apart)).max(0.0) };
                         histogram[slot * n + bin] += length * window * near(y, slot / 2) * near(x, slot % 2) * share;
                     }
                 }

@@ -16,7 +16,7 @@ pub(crate) fn by_class(report: &Report<'_>) -> Option<Figure> {
     let hardest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let easiest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let finding = format!(
-        "Share of right images in each class. {leader} (bars, with {} intervals) does worst on {} ({}) and best on {} ({}).",
+        "Share of right images in each class. {leader} (bars, with {} intervals) does worst on {}, {}, and best on {}, {}.",
         report.level(),
         hardest.0.class,
         share(hardest.0),

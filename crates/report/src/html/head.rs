@@ -5,7 +5,7 @@ use crate::report::Report;
 use crate::tables::is_within_noise;
 use crate::text::visible;
 use bakeoff_results::words::{bytes, duration, grouped, percent, percent_interval, points, points_interval};
-use bakeoff_results::{Comparison, PipelineSummary, still_open, verdict_line};
+use bakeoff_results::{Comparison, PipelineSummary, main_pair, still_open, verdict_line};
 use maud::{Markup, html};
 
 pub(super) fn shown(report: &Report<'_>) -> Markup {
@@ -23,8 +23,7 @@ pub(super) fn shown(report: &Report<'_>) -> Markup {
 fn cards(report: &Report<'_>) -> Markup {
     let ranking = report.summary.ranking();
     let Some(leader) = ranking.first() else { return html! {} };
-    let against = |c: &&Comparison| c.difference.is_some() && (c.a == leader.name || c.b == leader.name);
-    let pair = report.summary.comparisons.iter().find(against);
+    let pair = main_pair(&report.summary).filter(|pair| pair.a == leader.name || pair.b == leader.name);
     html! {
         dl.cards {
             @if let (Some(accuracy), Some(interval)) = (leader.accuracy, leader.interval) {

@@ -78,10 +78,12 @@ impl Written {
         text.push_str(&protocol(is_tuned));
         for chosen in &kept {
             let time = of(chosen.name).map_or_else(String::new, |timed| timed.in_words(is_tuned));
-            text.push_str(&format!("\n{}{}{}", comment(&chosen.why), comment(&time), table(chosen, is_tuned)));
+            let parts = ["\n".to_owned(), comment(&chosen.why), comment(&time), table(chosen, is_tuned)];
+            text.push_str(&parts.concat());
         }
         for timed in &left_out {
-            text.push_str(&format!("\n{}", comment(&timed.in_words(is_tuned))));
+            text.push('\n');
+            text.push_str(&comment(&timed.in_words(is_tuned)));
         }
         let names: Vec<&str> = kept.iter().map(|chosen| chosen.name).collect();
         text.push_str(&compared(&names));
@@ -216,7 +218,8 @@ fn comment(line: &str) -> String {
     for word in line.split_whitespace() {
         let long = row.chars().count();
         if long > start && long + 1 + word.chars().count() > WIDTH {
-            text.push_str(&format!("{row}\n"));
+            text.push_str(&row);
+            text.push('\n');
             row = format!("# {indent}  ");
         } else if long > start {
             row.push(' ');
