@@ -3,7 +3,7 @@
 
 use crate::Refused;
 use crate::point::{MOST_CLASSES, MOST_POINTS, Point, REACH};
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
 /// What a table holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub(crate) fn read(text: &str) -> Result<Table, Refused> {
     let (mut rows, mut labels) = (Vec::new(), Vec::<String>::new());
     for (i, record) in reader.records().enumerate() {
         let record = record.map_err(|error| Refused::Table { line: i as u64 + 1, reason: error.to_string() })?;
-        let line = record.position().map_or(i as u64 + 1, csv::Position::line);
+        let line = record.position().map_or(i as u64 + 1, |position| line_of(text, position));
         let fail = |reason: String| Refused::Table { line, reason };
         match row(&record) {
             // Words where numbers should be are a header in the first line and nowhere else.
@@ -54,6 +54,13 @@ pub(crate) fn read(text: &str) -> Result<Table, Refused> {
     let (points, moved) = onto_the_plane(&rows);
     let named: Vec<String> = labels.iter().enumerate().map(|(i, label)| format!("{} is “{label}”", i + 1)).collect();
     Ok(Table { points, told: format!("{} points; class {}{moved}", rows.len(), named.join(", ")) })
+}
+
+/// The line of a record. Its position is where the one before ended: empty lines follow there.
+fn line_of(text: &str, position: &Position) -> u64 {
+    let rest = text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
+    let empty = rest.iter().take_while(|byte| b"\r\n".contains(byte)).filter(|&&byte| byte == b'\n');
+    position.line() + empty.count() as u64
 }
 
 fn row(record: &StringRecord) -> Result<(f64, f64, &str), String> {
@@ -145,7 +152,8 @@ mod tests {
             ("1,2,a\n1,two,b\n", 2, "\"two\""),
             ("1,2,a\nx,y,class\n", 2, "number for x"),
             ("1,2,a\n\n1,NaN,b\n", 3, "NaN"),
-            ("1,2,a\n1,inf,b\n", 2, "inf"),
+            ("1,2,a\r\n\r\n\r\n1,NaN,b\r\n", 4, "NaN"),
+            ("1,2,a\r\n1,inf,b\r\n", 2, "inf"),
             ("1,x,a\n1,2,b\n", 1, "number for y"),
             (&many, 5, "4 classes at most"),
         ] {

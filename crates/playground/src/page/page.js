@@ -14,6 +14,7 @@ let units = []; // where the network's units are drawn
 let brush = 0;
 let past = []; // points before each change
 let awaited = null; // the preset whose points are to come
+let opening = true; // until the points of a link have come
 let cross = null; // where the keyboard points to
 let wantsFrame = false;
 let toSend = null; // points to be sent with the next picture
@@ -33,6 +34,7 @@ function tell(text, bad = false) {
 function connect(state, runs) {
   socket = new WebSocket(`ws://${location.host}/socket`);
   let asked = true; // whether the state that was opened is not answered yet
+  opening = true;
   socket.onopen = () => {
     say({ kind: "open", ...state });
     if (runs) say({ kind: "run", pace: pace() });
@@ -42,7 +44,7 @@ function connect(state, runs) {
     if (message.kind === "frame") return take(message);
     if (message.kind === "points") {
       if (!asked) past.push({ points, preset });
-      [asked, preset, awaited] = [false, awaited, null];
+      [asked, opening, preset, awaited] = [false, false, awaited, null];
       change(message.points, false);
       if (message.told) tell(message.told);
       return;
@@ -70,7 +72,8 @@ function connect(state, runs) {
 function take(message) {
   const wasTold = frame?.told;
   frame = message;
-  if (message.told) tell(message.told, message.trains);
+  // That there are no points is no news before those of a link have come.
+  if (message.told && !opening) tell(message.told, message.trains);
   else if (wasTold && el("told").textContent === wasTold) tell("");
   if (!wantsFrame) {
     wantsFrame = true;
