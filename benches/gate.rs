@@ -53,18 +53,23 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *words {
-        ["list"] => list(),
+        ["list"] => {
+            list();
+            Ok(())
+        }
         ["count", kernel, size, outcome, calls] => count(&mut case(kernel, size)?, calls.parse()?, outcome),
         ["time", kernel, size, outcome, seconds] => time(&mut case(kernel, size)?, seconds.parse()?, outcome),
-        ["limit"] => limit(),
+        ["limit"] => {
+            limit();
+            Ok(())
+        }
         _ => Err("list, count KERNEL SIZE OUTCOME CALLS, time KERNEL SIZE OUTCOME SECONDS, or limit".into()),
     }
 }
 
-fn list() -> Result<(), Failure> {
+fn list() {
     println!("{}", json!({ "protocol": PROTOCOL }));
     kernels::all().iter().for_each(|kernel| println!("{}", described(kernel)));
-    Ok(())
 }
 
 fn described(kernel: &Kernel) -> serde_json::Value {
@@ -148,7 +153,7 @@ fn keep(case: &Case, plant: Plant, path: &str) -> Result<(), Failure> {
 }
 
 /// Medians of the multiply-add peak and of the bandwidth, taken in turn.
-fn limit() -> Result<(), Failure> {
+fn limit() {
     const LENGTH: usize = 1 << 24;
     let (mut a, b, c) = (vec![0.0f32; LENGTH], vec![1.5f32; LENGTH], vec![2.5f32; LENGTH]);
     let (mut peaks, mut bandwidths): (Vec<f64>, Vec<f64>) = (0..9).map(|_| (peak(1), triad(&mut a, &b, &c))).unzip();
@@ -157,5 +162,4 @@ fn limit() -> Result<(), Failure> {
         values[values.len() / 2]
     };
     println!("{}", json!({ "peak_gflops": median(&mut peaks), "bandwidth_gbs": median(&mut bandwidths) }));
-    Ok(())
 }

@@ -318,15 +318,13 @@ impl Case {
         self.prepare();
         self.run();
         let outcome = self.outcome();
-        match self.call.reference() {
-            Some(expected) => outcome.check(&expected, tolerance),
-            // Nothing to be held against but finite numbers and the same result again.
-            None => {
-                self.prepare();
-                self.run();
-                self.outcome().check(&outcome, Tolerance::EXACT)
-            }
+        if let Some(expected) = self.call.reference() {
+            return outcome.check(&expected, tolerance);
         }
+        // Nothing to be held against but finite numbers and the same result again.
+        self.prepare();
+        self.run();
+        self.outcome().check(&outcome, Tolerance::EXACT)
     }
 
     /// Whether there is a reference.

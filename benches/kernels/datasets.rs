@@ -25,7 +25,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
 
 /// Bytes of files, and what was read from them.
 struct Files {
-    files: Vec<Vec<u8>>,
+    encoded: Vec<Vec<u8>>,
     /// What was written into them.
     written: Vec<u8>,
     read: Vec<u8>,
@@ -49,8 +49,8 @@ fn encoded(pixels: &[u8], side: usize, format: ImageFormat) -> Vec<u8> {
 impl Files {
     fn images(n: usize, side: usize, format: ImageFormat) -> Self {
         let images = images(n, (side, side, 3), Seed(1));
-        let files = images.view().iter().map(|pixels| encoded(pixels, side, format)).collect();
-        Self { files, written: images.view().iter().flatten().copied().collect(), read: Vec::new() }
+        let encoded = images.view().iter().map(|pixels| encoded(pixels, side, format)).collect();
+        Self { encoded, written: images.view().iter().flatten().copied().collect(), read: Vec::new() }
     }
 }
 
@@ -61,7 +61,7 @@ fn decoders() -> Vec<Kernel> {
                 let steps = Steps {
                     prepare: |s: &mut Files| s.read.clear(),
                     run: |s| {
-                        for bytes in &s.files {
+                        for bytes in &s.encoded {
                             let picture = decode::decode(Path::new("an image"), bytes).expect("a sound image");
                             s.read.extend(picture.rgb);
                         }

@@ -27,7 +27,6 @@ struct Activated {
 /// φ and its slope, as the definitions are written.
 fn plain_activation(activation: Activation, z: f64) -> (f64, f64) {
     match activation {
-        Activation::Identity => (z, 1.0),
         Activation::Sigmoid => {
             let s = 1.0 / (1.0 + (-z).exp());
             (s, s * (1.0 - s))
@@ -37,7 +36,7 @@ fn plain_activation(activation: Activation, z: f64) -> (f64, f64) {
         Activation::LeakyRelu { slope } => (if z > 0.0 { z } else { slope * z }, if z > 0.0 { 1.0 } else { slope }),
         Activation::Softplus => (z.exp().ln_1p(), 1.0 / (1.0 + (-z).exp())),
         Activation::Elu { alpha } if z <= 0.0 => (alpha * z.exp_m1(), alpha * z.exp()),
-        Activation::Elu { .. } => (z, 1.0),
+        Activation::Identity | Activation::Elu { .. } => (z, 1.0),
         Activation::Gelu => {
             let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
             let distribution = 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);

@@ -227,7 +227,7 @@ fn exponential() -> Kernel {
 /// Scores (n, k) with their classes, and as many again that a call may change.
 struct Scores {
     loss: Loss,
-    scores: Array2<f32>,
+    given: Array2<f32>,
     targets: Array2<f32>,
     classes: Vec<usize>,
     gradient: Array2<f32>,
@@ -236,11 +236,11 @@ struct Scores {
 
 impl Scores {
     fn new(loss: Loss, n: usize, k: usize) -> Self {
-        let (scores, labels) = rows(n, k, k, Seed(3));
+        let (given, labels) = rows(n, k, k, Seed(3));
         let classes = labels.as_slice().to_vec();
         let smooth = 0.1 / k as f32;
         let targets = Array2::from_shape_fn((n, k), |(i, j)| smooth + if j == classes[i] { 1.0 - 0.1 } else { 0.0 });
-        Self { loss, gradient: scores.clone(), scores, targets, classes, value: 0.0 }
+        Self { loss, gradient: given.clone(), given, targets, classes, value: 0.0 }
     }
 
     fn outcome(&self) -> Outcome {
@@ -251,7 +251,7 @@ impl Scores {
     fn plain(&self, share: impl Fn(usize, usize) -> f64) -> Outcome {
         let mut gradients = Vec::new();
         let mut value = 0.0;
-        for (i, row) in self.scores.outer_iter().enumerate() {
+        for (i, row) in self.given.outer_iter().enumerate() {
             let s: Vec<f64> = row.iter().map(|&s| f64::from(s)).collect();
             let mut gradient = vec![0.0; s.len()];
             for class in (0..s.len()).filter(|&class| share(i, class) > 0.0) {
@@ -305,13 +305,13 @@ fn losses() -> Vec<Kernel> {
         Size::new(format!("{n}x{k}"), Work::rows(n, 0, 2 * n * k), move || Case::new(Scores::new(loss, n, k), steps()))
     };
     let hard: fn() -> Steps<Scores> = || Steps {
-        prepare: |s| s.gradient.assign(&s.scores),
+        prepare: |s| s.gradient.assign(&s.given),
         run: |s| s.value = s.loss.into_gradient(s.gradient.view_mut(), &s.classes),
         outcome: Scores::outcome,
         reference: Some(|s| s.plain(|i, class| if s.classes[i] == class { 1.0 } else { 0.0 })),
     };
     let soft: fn() -> Steps<Scores> = || Steps {
-        prepare: |s| s.gradient.assign(&s.scores),
+        prepare: |s| s.gradient.assign(&s.given),
         run: |s| s.value = s.loss.into_soft_gradient(s.gradient.view_mut(), s.targets.view()),
         outcome: Scores::outcome,
         reference: Some(|s| match s.loss {
@@ -321,7 +321,7 @@ fn losses() -> Vec<Kernel> {
         }),
     };
     let by_class: fn() -> Steps<Scores> = || Steps {
-        prepare: |s| s.gradient = s.scores.t().to_owned(),
+        prepare: |s| s.gradient = s.given.t().to_owned(),
         run: |s| s.value = s.loss.into_gradient_by_class(s.gradient.view_mut(), &s.classes),
         outcome: |s| {
             let value = s.value / s.classes.len() as f64;
@@ -349,7 +349,7 @@ fn losses() -> Vec<Kernel> {
 impl Scores {
     fn plain_squared(&self) -> Outcome {
         let apart: Vec<f64> =
-            self.scores.iter().zip(&self.targets).map(|(&s, &t)| f64::from(s) - f64::from(t)).collect();
+            self.given.iter().zip(&self.targets).map(|(&s, &t)| f64::from(s) - f64::from(t)).collect();
         let value = apart.iter().map(|a| a * a).sum::<f64>() / self.classes.len() as f64;
         Outcome::of_f64(apart.iter().map(|a| 2.0 * a).chain([value]))
     }
