@@ -50,7 +50,7 @@ pub struct Session {
 
 /// How often a session works before its page has drawn the last picture: a page that is slow is not waited for, one that is hidden
 /// does not keep the processor busy.
-const MOST_UNSEEN: u32 = 8;
+const MOST_UNSEEN: u32 = 4;
 
 /// Weights up to which a page puts them into its link.
 const MOST_LINKED: usize = 4096;
@@ -149,9 +149,14 @@ impl Session {
         }
     }
 
+    /// Whether [`Session::frame`] would give one.
+    pub fn has_frame(&self) -> bool {
+        self.has_changed && self.drawn == self.made
+    }
+
     /// The next picture as a message, if there is anything new and the page has drawn the last one.
     pub fn frame(&mut self) -> Option<String> {
-        if !self.has_changed || self.drawn != self.made {
+        if !self.has_frame() {
             return None;
         }
         (self.has_changed, self.worked) = (false, 0);

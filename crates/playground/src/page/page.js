@@ -88,13 +88,14 @@ function take(message) {
 function show() {
   wantsFrame = false;
   if (!frame) return;
-  draw();
-  figures();
   if (toSend) {
     say({ kind: "points", points: toSend });
     toSend = null;
   }
+  // Said before it is done, so that the program makes the next picture meanwhile.
   say({ kind: "drawn", frame: frame.number });
+  draw();
+  figures();
   count();
   keepAddress();
 }

@@ -12,7 +12,7 @@ use rayon::ThreadPoolBuilder;
 pub(super) const PORT: u16 = 7177;
 
 /// How long a page waits for its next picture while it trains, in seconds: training gets what a fluent picture leaves.
-const SLICE: f64 = 0.015;
+const SLICE: f64 = 0.012;
 /// How long an idle page's thread sleeps at most, in milliseconds.
 const IDLE: u16 = 100;
 /// Messages that are followed before there is a new picture.
@@ -53,24 +53,25 @@ impl Site for Playground {
     }
 }
 
-/// Hears, trains and shows in turn, until the page is gone.
+/// Hears, shows and trains in turn, until the page is gone.
 fn converse(mut socket: Socket<'_>) {
     let mut session = Session::new();
     loop {
         if !hear(&mut socket, &mut session) {
             return;
         }
-        let watch = Stopwatch::start();
-        session.work(|| watch.elapsed().0 < SLICE);
+        // First the picture: the page draws it while training goes on.
         if session.frame().is_some_and(|frame| !socket.say(frame)) {
             return;
         }
+        let watch = Stopwatch::start();
+        session.work(|| watch.elapsed().0 < SLICE);
     }
 }
 
 /// Follows what the page has said, and waits for it to speak where there is nothing else to do; whether it is still there.
 fn hear(socket: &mut Socket<'_>, session: &mut Session) -> bool {
-    let mut patience = if session.has_work() { 0 } else { IDLE };
+    let mut patience = if session.has_work() || session.has_frame() { 0 } else { IDLE };
     for _ in 0..MOST_AT_ONCE {
         match socket.hear(patience) {
             Heard::Text(message) => {
