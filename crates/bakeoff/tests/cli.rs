@@ -282,7 +282,7 @@ fn the_catalogues_are_listed() {
     let all = json(&all);
     assert_eq!(
         all.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["datasets", "features", "classifiers", "experiments"]
+        ["datasets", "features", "classifiers", "experiments", "lab"]
     );
     let named =
         |section: &str, name: &str| all[section].as_array().unwrap().iter().find(|e| e["name"] == name).cloned();
@@ -539,7 +539,7 @@ fn everything(room: &Path) -> String {
     let pipeline = |name: &str, features: &str, kind: &str| {
         format!("[[pipeline]]\nname = \"{name}\"\nfeatures = [{features}]\nclassifier = {{ kind = \"{kind}\" }}\n")
     };
-    let mut text = "dataset = \"shapes\"\nseeds = 1\ntrain_sizes = [80]\nprotocol.tuning.trials = 2\n".to_owned();
+    let mut text = "dataset = \"shapes\"\nseeds = 1\ntrain_sizes = [80]\nprotocol.tuning.trials = 2\nprotocol.timing.rounds = 1\n".to_owned();
     for kind in names("classifiers") {
         text.push_str(&pipeline(&kind, &features.join(", "), &kind));
     }

@@ -270,11 +270,11 @@ mod tests {
 
     #[test]
     fn what_stands_in_for_the_test_is_training_images() {
-        let splits = Shapes::new(30, 20, Seed(0)).load(Path::new("")).unwrap();
+        let splits = Shapes::new(300, 20, Seed(0)).load(Path::new("")).unwrap();
         let few = few_of(&splits).unwrap();
         assert_eq!((few.train.len(), few.test.len()), (240, 60));
         assert_eq!(few.test.images().view().image(0), splits.train.images().view().image(4));
-        let large = Shapes::new(600, 20, Seed(0)).load(Path::new("")).unwrap();
+        let large = Shapes::new(6000, 20, Seed(0)).load(Path::new("")).unwrap();
         let few = few_of(&large).unwrap();
         assert!(few.train.len() <= MOST_TIMED && few.train.len() > MOST_TIMED / 2, "{}", few.train.len());
         let one = Splits { train: splits.train.select(&[0]), ..splits };

@@ -123,8 +123,10 @@ pub(super) fn comparisons(names: &[&str]) -> Vec<(String, String)> {
         add("mlp-2", bet);
     }
     add("mlp-2", "pixels-softmax");
-    if let Some(words) = ["visual-words-svm", "kmeans-svm"].into_iter().find(|words| Some(*words) != bet) {
-        add("mlp-2", words);
+    for words in ["visual-words-svm", "kmeans-svm"] {
+        if Some(words) != bet {
+            add("mlp-2", words);
+        }
     }
     pairs
 }
