@@ -321,7 +321,7 @@ fn losses() -> Vec<Kernel> {
         }),
     };
     let by_class: fn() -> Steps<Scores> = || Steps {
-        prepare: |s| s.gradient = s.given.t().to_owned(),
+        prepare: |s| s.gradient = s.given.t().as_standard_layout().into_owned(),
         run: |s| s.value = s.loss.into_gradient_by_class(s.gradient.view_mut(), &s.classes),
         outcome: |s| {
             let value = s.value / s.classes.len() as f64;

@@ -42,6 +42,11 @@ impl Progress {
         Self { watcher, ..self }
     }
 
+    /// All of these cells are finished: what is told from now on is of their repeats.
+    pub(crate) fn after(self, cells: usize) -> Self {
+        Self { tally: Tally { repeats: true, ..Tally::of(cells, &[]) }, ..self }
+    }
+
     /// Takes the bar away, and gives back who tells pages.
     pub(crate) fn finish(&mut self) -> Option<Watcher> {
         if let Some(bar) = &self.bar {
@@ -197,6 +202,8 @@ struct Tally {
     trials: (usize, usize),
     /// (seconds, cells) spent on finished cells.
     spent: BTreeMap<Kind, (f64, usize)>,
+    /// Whether finished cells are timed again, which moves nothing.
+    repeats: bool,
 }
 
 /// What decides how long a cell takes, as far as is known before.
@@ -243,6 +250,9 @@ impl Tally {
 
     /// Each trial and the last fit count the same.
     fn epoch(&mut self, epoch: Epoch<'_>) {
+        if self.repeats {
+            return;
+        }
         let fits = (self.trials.1 + 1) as f64;
         let pass = epoch.number as f64 / epoch.of.max(1) as f64;
         self.share = ((self.trials.0.saturating_sub(1) as f64 + pass.min(1.0)) / fits).min(1.0);

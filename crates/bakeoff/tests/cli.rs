@@ -539,7 +539,9 @@ fn everything(room: &Path) -> String {
     let pipeline = |name: &str, features: &str, kind: &str| {
         format!("[[pipeline]]\nname = \"{name}\"\nfeatures = [{features}]\nclassifier = {{ kind = \"{kind}\" }}\n")
     };
-    let mut text = "dataset = \"shapes\"\nseeds = 1\ntrain_sizes = [80]\nprotocol.tuning.trials = 2\nprotocol.timing.rounds = 1\n".to_owned();
+    let mut text =
+        "dataset = \"shapes\"\nseeds = 1\ntrain_sizes = [80]\nprotocol.tuning.trials = 2\nprotocol.timing.rounds = 1\n"
+            .to_owned();
     for kind in names("classifiers") {
         text.push_str(&pipeline(&kind, &features.join(", "), &kind));
     }

@@ -52,7 +52,7 @@ fn wrong_pages_and_curves_are_told() {
         (&["nothing-like-it"], "expected one of feature-transform"),
         (&["universal-approximation", "--curve", "1/x"], "its value at 0 is inf"),
         (&["universal-approximation", "--curve", "sin(y)"], "neither x nor pi"),
-        (&["gradients", "--seed", "-1"], "seed"),
+        (&["gradients", "--seed=-1"], "--seed"),
     ] {
         let output = call(room.path(), args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -30,6 +30,8 @@ const LAMBDAS: [f64; 3] = [0.001, 0.01, 0.1];
 /// Training points: few, so that there is something to overfit.
 const N: usize = 60;
 const NOISE: f64 = 0.28;
+/// How far the moons are stretched: on points near 1 a penalty of 0.001 holds 20 units back already, and nothing is left to be overfitted.
+const STRETCH: f32 = 4.0;
 
 #[derive(Debug, Serialize)]
 struct Measured {
@@ -54,7 +56,7 @@ struct Net {
     boundary: f64,
 }
 
-const FRAME: Frame = Frame { x: (-2.3, 2.3), y: (-2.3, 2.3) };
+const FRAME: Frame = Frame { x: (-9.2, 9.2), y: (-9.2, 9.2) };
 
 fn settings(units: usize, lambda: f64) -> Mlp {
     Mlp {
@@ -69,9 +71,13 @@ fn settings(units: usize, lambda: f64) -> Mlp {
     }
 }
 
+fn stretched(points: Points) -> Points {
+    Points { x: points.x * STRETCH, ..points }
+}
+
 /// One net on one draw: training points, model.
 fn trained(units: usize, lambda: f64, seed: Seed) -> Result<(Points, Box<dyn Model>), LabError> {
-    let train = moons(N, NOISE, seed.derive("train"));
+    let train = stretched(moons(N, NOISE, seed.derive("train")));
     let model = fitted(&settings(units, lambda), &train.x, &train.labels, seed.derive("net"))?;
     Ok((train, model))
 }
@@ -79,7 +85,7 @@ fn trained(units: usize, lambda: f64, seed: Seed) -> Result<(Points, Box<dyn Mod
 fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     let seed = setting.seed.derive("capacity");
     let seeds = setting.either(20, 6);
-    let test = moons(setting.either(4000, 1000), NOISE, seed.derive("test"));
+    let test = stretched(moons(setting.either(4000, 1000), NOISE, seed.derive("test")));
     let kinds: Vec<(usize, f64)> = UNITS.iter().flat_map(|units| LAMBDAS.map(|lambda| (*units, lambda))).collect();
     let nets: Result<Vec<Net>, LabError> = kinds.par_iter().map(|kind| measure(*kind, seeds, &test, seed)).collect();
     let nets = nets?;

@@ -146,7 +146,8 @@ fn linear_losses_are_convex_and_a_nets_is_not() {
     let m = numbers("convexity");
     let linear = m["linear"].as_array().unwrap();
     assert!(linear.len() == 6 && linear.iter().all(|of| of["violations"] == 0), "{linear:?}");
-    assert!(m["net"]["violations"].as_u64().unwrap() > 100, "{}", m["net"]);
+    // One is enough, if it is none of rounding: a loss is about 1 and f64 has sixteen digits.
+    assert!(m["net"]["violations"].as_u64().unwrap() > 0 && float(&m["net"]["worst"]) > 1e-6, "{}", m["net"]);
     let moods = m["moods"].as_array().unwrap();
     assert!(moods.len() == 4 && moods.iter().all(|mood| mood["count"].as_u64().unwrap() > 0));
 }
@@ -172,7 +173,9 @@ fn every_page_has_its_parts_and_the_site_links_them() {
         for part in
             ["class=\"verdict\"", "class=\"formulas\"", "id=\"measured\"", "id=\"try\"", "id=\"numbers\"", "<svg"]
         {
-            assert!(html.contains(part) || (part == "<svg" && name == "imagenet-2011"), "{name}: {part}");
+            // Templates are pictures of pixels; the chain of 2011 is a table.
+            let otherwise = part == "<svg" && (name == "imagenet-2011" || html.contains("src=\"data:image/png"));
+            assert!(html.contains(part) || otherwise, "{name}: {part}");
         }
         assert!(!html.contains("could not be drawn") && !html.contains("NaN"), "{name}");
         let start = html.split("type=\"application/json\">").nth(1).unwrap();

@@ -61,7 +61,7 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", plain_name(&args.folder))));
     refuse_existing(&out)?;
     let threads = threads::count(args.threads);
-    let choice = found::choice(&args.folder, &out)?;
+    let choice = threads::lent(threads, || found::choice(&args.folder, &out))??;
     let (splits, found) = threads::lent(threads, || looked_at(&choice))??;
     let chosen = chosen::pipelines(&found);
     let draft = Written::new(&args.folder, &choice, &found, &chosen);
@@ -134,13 +134,15 @@ const MOST_TIMED: usize = 1000;
 
 /// Times every pipeline on few of the training images. `None` when the user does not want to wait.
 fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Option<Vec<Timed>>> {
-    let few = few_of(splits)?;
+    // On threads that end: those of the copies come later.
+    let few = threads::lent(threads, || few_of(splits))??;
     let amount = Amount {
         n_train: splits.train.len() + splits.validation.as_ref().map_or(0, Labelled::len),
         n_test: splits.test.len(),
     };
     let (n_few, n_stand_in) = (few.train.len(), few.test.len());
-    let material = Material::new("few", few, "few").context("too few images to time anything on")?;
+    let material = threads::lent(threads, || Material::new("few", few, "few"))?;
+    let material = material.context("too few images to time anything on")?;
     let mut experiment = Experiment::read("few", &draft.untuned, &dataset::VOCABULARY)?
         .with(&Overrides { seeds: Some(1), ..Overrides::default() })?;
     // How the whole run will be divided into cells is told by its own plan.

@@ -271,8 +271,8 @@ fn time_again(
     watcher: &mut Option<Watcher>,
 ) -> anyhow::Result<Ended> {
     let record = store.run();
-    let mut progress = progress(&record).watched_by(watcher.take());
     let (bench, rows) = (bench(prepared, models), store.rows()?);
+    let mut progress = progress(&record).watched_by(watcher.take()).after(rows.len());
     let mut keep = |repeat: &Repeat| Ok(store.commit_repeat(repeat).map(|_| ())?);
     let mut workshop = workshop(prepared, &record, models);
     let ended = bakeoff_runner::repeat(&prepared.plan, &rows, &bench, &mut workshop, &mut progress, &mut keep);
