@@ -71,7 +71,7 @@ fn an_experiment_is_written_that_runs() {
     let file = fs::read_to_string(room.path().join("my-photos.toml")).unwrap();
     for part in [
         "# Written by `bakeoff init my photos`",
-        "{ folder = \"my photos\", size = [56, 72] }",
+        "{ folder = \"my photos\", size = [56, 80] }",
         "green\\u{a}[[pipeline]]: ",
         "The classes are uneven",
         "look the same: ",
