@@ -33,17 +33,21 @@ RUNS = [
     # 73% is promised and 73.2% was found; clusters depend on the machine's vectors, so half a point is left to them.
     ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.725, 1)}),
     # Training memory below 4 GB at full dimensions. No accuracy was promised; a run that learns nothing is at 0.1.
-    ("imagenet-2011", DIGITS, 1800, 3814, {"imagenet-2011": (0.8, 1)}),
+    ("imagenet-2011", DIGITS, 1800, 3814, {"imagenet-2011": (0.5, 1)}),
     # No bound was promised for the photos; a run that learns nothing is at 0.1.
     ("folder", DIGITS, 300, 2048, {"hog-svm": (0.8, 1), "mlp-2": (0.3, 1)}),
 ]
 # Run whole, bounds or not.
 WHOLE = {"folder"}
+# Training images where all of them would take a quarter of an hour.
+FEWER = {"imagenet-2011": 600}
 
 
 def run(experiment, dataset, pipelines):
     command = [PROGRAM, "run", experiment, "--seeds", "1", "--threads", "2", "--json", "--fresh",
                "--out", os.path.join(WORK, "runs", experiment)]
+    if experiment in FEWER:
+        command += ["--train-size", str(FEWER[experiment])]
     if dataset:
         command += ["--dataset", dataset]
     for pipeline in pipelines:
