@@ -84,23 +84,28 @@ def stored():
     return found
 
 
-def kill_node(name):
-    """Ends a node as a power cut does: its daemon and everything that it started."""
-    daemon = int(Path(f"/run/slurm-local/{name}.pid").read_text())
-    # Steps leave their daemon; what they run knows its node by its environment.
-    doomed = [daemon]
+def at_work(name):
+    """Processes of a node but its daemon: steps leave it, and what they run knows its node by its environment."""
+    found = set()
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
             if f"SLURMD_NODENAME={name}\0".encode() in environ.read_bytes():
-                doomed.append(int(environ.parent.name))
+                found.add(int(environ.parent.name))
         except OSError:
             pass
+    return found
+
+
+def kill_node(name):
+    """Ends a node as a power cut does: its daemon and everything that it started."""
+    daemon = int(Path(f"/run/slurm-local/{name}.pid").read_text())
+    doomed = {daemon} | at_work(name)
     for pid in doomed:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    return len(set(doomed))
+    return len(doomed)
 
 
 def main():
@@ -116,7 +121,9 @@ def main():
         fail(f"expected an array for each of two classes of resources, found {arrays}")
     if "still queued or running" not in subprocess.run(submit, capture_output=True, text=True, cwd=work).stderr:
         fail("a second submission was not refused while the first one works")
-    wait(lambda: stored() >= 3 and any(job[-1] == "n1" for job in queued() if len(job) == 3), "work on the second node")
+    # A job is told to run before its processes are there, and still when they are gone.
+    wait(lambda: stored() >= 3 and any(job[-1] == "n1" for job in queued() if len(job) == 3) and at_work("n1"),
+         "work on the second node")
     before = stored()
     killed = kill_node("n1")
     shell("scontrol", "update", "NodeName=n1", "State=DOWN", "Reason=killed")
