@@ -9,6 +9,7 @@ MLFLOW_PYTHON names a Python that has mlflow already.
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -83,8 +84,8 @@ def everything(url):
     return runs
 
 
-def mean(values):
-    return sum(values) / max(len(values), 1)
+def median(values):
+    return statistics.median(values) if values else 0
 
 
 def compare(cell, row, labels):
@@ -101,8 +102,8 @@ def compare(cell, row, labels):
     values = {key: points[0][1] for key, points in single.items()}
     right = sum(t == p for t, p in zip(labels, measured["predicted"]))
     wanted = {
-        "right": right, "n_test": len(labels), "accuracy": right / len(labels), "seconds_features": mean(measured["features"]),
-        "seconds_fit": mean(measured["fit"]), "seconds_tune": measured["tune"], "seconds_predict": mean(measured["predict"]),
+        "right": right, "n_test": len(labels), "accuracy": right / len(labels), "seconds_features": median(measured["features"]),
+        "seconds_fit": median(measured["fit"]), "seconds_tune": measured["tune"], "seconds_predict": median(measured["predict"]),
         "seconds_total": measured["total"], "cpu_seconds": measured["cpu"], "peak_rss_mb": measured["peak_rss_mb"],
         "model_bytes": measured["model_bytes"], "epochs": measured["epochs"], "converged": float(measured["converged"]),
         "deterministic": float(measured["deterministic"]),
