@@ -3,6 +3,7 @@
 use crate::png::picture;
 use bakeoff_core::{ImagesView, Splits};
 use bakeoff_report::{Gallery, Picture};
+use bakeoff_results::words::grouped;
 use bakeoff_results::{DuplicatePair, ImagePlace, Run};
 
 /// Pairs that are shown.
@@ -15,12 +16,25 @@ pub fn audit(run: &Run, splits: &Splits) -> Option<Gallery> {
     pairs.sort_by_key(|pair| pair.a.label == pair.b.label);
     let pictures: Vec<Picture> = pairs.iter().take(SHOWN).filter_map(|pair| beside(run, splits, pair)).collect();
     let sum = |d: bakeoff_results::Duplicates| d.train + d.test + d.across;
+    let (exact, near) = (sum(audit.exact), sum(audit.near));
+    let first = if exact + near > pictures.len() {
+        format!("; {} pairs of them are shown", pictures.len())
+    } else {
+        String::new()
+    };
+    let both_parts = if audit.exact.across + audit.near.across > 0 {
+        " A test image that the training part has too makes the test easier than it looks."
+    } else {
+        ""
+    };
+    let labels = match audit.conflicts {
+        0 => " None has two labels.".to_owned(),
+        n => format!(" Pairs with two labels, of which one is wrong where both images show the same: {n}."),
+    };
     let caption = format!(
-        "Images that are the same or look the same: {} exact and {} near duplicates, {} of them with different labels. An \
-         image of both parts makes the test easier than it looks; a pair with two labels has a wrong one.",
-        sum(audit.exact),
-        sum(audit.near),
-        audit.conflicts,
+        "Images that are the same or look the same: {} exact and {} near duplicates{first}.{both_parts}{labels}",
+        grouped(exact),
+        grouped(near),
     );
     (!pictures.is_empty()).then(|| Gallery { title: "Duplicates".to_owned(), caption, pictures })
 }

@@ -108,9 +108,13 @@ impl Learned<'_> {
             self.image(unit, format!("weights of unit {} of the first layer", i + 1), String::new())
         });
         let caption = format!(
-            "The weights of the first layer over the image, of the {} longest of {all} units: light where light pixels excite \
-             the unit, dark where they hold it back.",
-            units.len()
+            "The weights of the first layer over the image, of {}: light where light pixels excite the unit, dark where they hold \
+             it back.",
+            if units.len() < all {
+                format!("the {} longest of {all} units", units.len())
+            } else {
+                format!("all {all} units, the longest first")
+            }
         );
         Some(Gallery { title: format!("First layer of {}", self.pipeline), caption, pictures: pictures.collect() })
     }

@@ -4,6 +4,7 @@ use crate::families::Family;
 use crate::png::picture;
 use bakeoff_core::ImagesView;
 use bakeoff_report::{Gallery, Picture};
+use bakeoff_results::words::grouped;
 use bakeoff_results::{Answers, Run};
 use std::collections::BTreeMap;
 
@@ -30,54 +31,68 @@ pub fn telling(
     let right = |place: &usize| {
         answers.pipelines[*place].right.iter().sum::<usize>() as f64 / answers.pipelines[*place].seeds as f64
     };
-    let best = |family: &Family| places(family).into_iter().max_by(|a, b| right(a).total_cmp(&right(b)));
-    let teller = Teller { run, answers, scores, test, best: families.iter().filter_map(best).collect() };
+    let best_first = |family: &Family| {
+        let mut places = places(family);
+        places.sort_by(|a, b| right(b).total_cmp(&right(a)));
+        places
+    };
+    let families: Vec<(&Family, Vec<usize>)> =
+        families.iter().map(|family| (family, best_first(family))).filter(|(_, places)| !places.is_empty()).collect();
+    let teller =
+        Teller { run, answers, scores, test, families: families.iter().map(|(_, places)| places.clone()).collect() };
     let mut galleries = Vec::new();
-    if families.len() > 1 {
-        for family in families {
-            let places = places(family);
-            let images = answers.only(&places);
-            let caption = format!(
-                "{} that {} ({}) get right with every seed and nobody else with any{}. Under each its class, and what the best \
-                 pipeline of each family takes it for, with its score.",
-                counted(images.len()),
-                family.name,
-                family.pipelines.join(", "),
-                first_of(images.len()),
-            );
-            galleries.push(teller.gallery(&format!("Right only with {}", family.name), caption, &images));
-        }
+    for (family, places) in families.iter().filter(|_| families.len() > 1) {
+        let images = answers.only(places);
+        let who = match family.pipelines.as_slice() {
+            [only] => only.clone(),
+            several => format!("at least one of the {} ({})", family.name, several.join(", ")),
+        };
+        let caption = format!(
+            "{} that {who} gets right with every seed, and no other kind of pipeline with any{}. Under each its class, then the most \
+             accurate of those that are right and of each other kind, with what it takes the image for. {SCORES}",
+            counted(images.len()),
+            first_of(images.len()),
+        );
+        galleries.push(teller.gallery(&format!("Right only with {}", family.name), caption, &images));
     }
     let nobody = answers.nobody();
     let suspects = teller.suspects(&nobody);
     let rest: Vec<usize> = nobody.iter().copied().filter(|image| !suspects.contains(image)).collect();
+    let under =
+        if families.len() > 1 { "the most accurate pipeline of each kind" } else { "the most accurate pipeline" };
+    let under = format!("Under each its class, and what {under} takes it for. {SCORES}");
     let caption = format!(
-        "{} that every pipeline takes for the same other class with every seed{}: that is what wrong labels look like, and hard images too. \
-         Those come first whose scores prefer that class most. A suspicion and no proof; the figures above count them as they are labelled.",
+        "{} that every pipeline takes for the same other class with every seed. That is what wrong labels look like, and hard images \
+         too: a suspicion and no proof. The figures above count them as they are labelled. Those come first whose scores prefer that class \
+         most{}. {under}",
         counted(suspects.len()),
         first_of(suspects.len()),
     );
     galleries.push(teller.gallery("Suspected label errors", caption, &suspects));
-    let of_them = match suspects.len() {
-        0 => String::new(),
-        n => format!(" ({n} more, on which all agree, stand under the suspected label errors)"),
+    let wrong = match answers.pipelines.as_slice() {
+        [only] => format!("that {} gets wrong with every seed", only.name),
+        _ if suspects.is_empty() => "that no pipeline gets right with any seed".to_owned(),
+        _ => format!(
+            "that no pipeline gets right with any seed, and on which they do not agree ({} more, on which all agree, stand under the \
+             suspected label errors)",
+            grouped(suspects.len())
+        ),
     };
-    let caption = format!(
-        "{} that no pipeline gets right with any seed, and on which they do not agree{of_them}{}.",
-        counted(rest.len()),
-        first_of(rest.len()),
-    );
+    let caption = format!("{} {wrong}{}. {under}", counted(rest.len()), first_of(rest.len()));
     galleries.push(teller.gallery("Wrong with every pipeline", caption, &rest));
     galleries.retain(|gallery| !gallery.pictures.is_empty());
     galleries
 }
 
+/// The sentence on what stands in brackets.
+const SCORES: &str = "Its score stands in brackets; every pipeline has a scale of its own.";
+
 fn counted(n: usize) -> String {
-    if n == 1 { "1 test image".to_owned() } else { format!("{n} test images") }
+    if n == 1 { "1 test image".to_owned() } else { format!("{} test images", grouped(n)) }
 }
 
 fn first_of(n: usize) -> String {
-    if n > SHOWN { format!("; the first {SHOWN}") } else { String::new() }
+    if n > SHOWN { format!("; {SHOWN} of them are shown") } else { String::new() }
 }
 
 /// A score with two decimals and a true minus sign.
@@ -90,8 +105,8 @@ struct Teller<'a> {
     answers: &'a Answers,
     scores: &'a Scores,
     test: ImagesView<'a>,
-    /// The place of the most accurate pipeline of each family: those that captions tell of.
-    best: Vec<usize>,
+    /// The places of the pipelines of each family, the most accurate first.
+    families: Vec<Vec<usize>>,
 }
 
 impl Teller<'_> {
@@ -100,7 +115,7 @@ impl Teller<'_> {
     fn suspects(&self, nobody: &[usize]) -> Vec<usize> {
         let all_agree = |image: &&usize| self.classes_said(**image).len() == 1;
         let mut suspects: Vec<usize> = nobody.iter().filter(all_agree).copied().collect();
-        if self.best.len() < 2 {
+        if self.families.len() < 2 {
             return Vec::new();
         }
         // Scores of different pipelines have no common scale: each pipeline ranks the images, and the ranks are summed.
@@ -135,17 +150,27 @@ impl Teller<'_> {
         let said: Vec<String> =
             self.classes_said(image).iter().map(|(class, by)| self.said(image, *class, by)).collect();
         let alt = format!("test image {image}, a {truth}, taken for {}", said.join("; "));
-        let best: Vec<String> = self.best.iter().map(|place| self.by(*place, image)).collect();
+        let told = self.families.iter().filter_map(|family| self.telling_one(family, image));
+        let best: Vec<String> = told.map(|place| self.by(place, image)).collect();
         let caption = format!("{truth}\n{}", best.join("\n"));
         picture(self.test.image(image), self.test.shape(), alt, caption)
     }
 
-    /// "hog-svm: coat 2.31": what a pipeline took the image for, with its score where scores are kept.
+    /// The pipeline of a family, the most accurate first, that a caption tells of: the first that is right with every seed, or the first.
+    fn telling_one(&self, family: &[usize], image: usize) -> Option<usize> {
+        let is_right = |place: &&usize| {
+            let pipeline = &self.answers.pipelines[**place];
+            pipeline.right[image] == pipeline.seeds
+        };
+        family.iter().find(is_right).or(family.first()).copied()
+    }
+
+    /// "hog-svm: coat (2.31)": what a pipeline took the image for, with its score where scores are kept.
     fn by(&self, place: usize, image: usize) -> String {
         let pipeline = &self.answers.pipelines[place];
         let class = pipeline.class[image];
         let score =
-            self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" {}", signed(score)));
+            self.score(&pipeline.name, image, class).map_or_else(String::new, |score| format!(" ({})", signed(score)));
         format!("{}: {}{score}", pipeline.name, self.class(class))
     }
 
@@ -223,13 +248,40 @@ mod tests {
         let images = Images::new(Array4::zeros((3, 2, 2, 1))).unwrap();
         let galleries = telling(&run(&["cat", "<b>"]), &answers, &families, &scores, images.view());
         let captions: Vec<&str> = galleries.iter().map(|g| g.pictures[0].caption.as_str()).collect();
-        assert_eq!(captions, ["cat\na: cat 2.00\nb: <b>", "<b>\na: cat 3.00\nb: <b>", "<b>\na: cat 0.50\nb: cat"]);
+        assert_eq!(
+            captions,
+            ["cat\na: cat (2.00)\nb: <b>", "<b>\na: cat (3.00)\nb: <b>", "<b>\na: cat (0.50)\nb: cat"]
+        );
         assert!(
             galleries[2].title == "Suspected label errors"
                 && galleries[2].caption.starts_with("1 test image that every pipeline")
         );
         // Images of another number are those of other data.
         assert!(telling(&run(&["cat", "dog"]), &answers, &families, &scores, images.view().range(0, 2)).is_empty());
+    }
+
+    #[test]
+    fn captions_of_a_family_name_the_one_that_is_right() {
+        let of = |name: &str, right: [usize; 3], class: [usize; 3]| PipelineAnswers {
+            name: name.to_owned(),
+            seeds: 2,
+            right: right.to_vec(),
+            class: class.to_vec(),
+        };
+        // a is right more often than b, but not on image 0; c, of another family, is wrong there.
+        let pipelines =
+            vec![of("a", [0, 2, 2], [1, 1, 1]), of("b", [2, 0, 0], [0, 0, 0]), of("c", [0, 2, 2], [1, 1, 1])];
+        let answers = Answers { labels: vec![0, 1, 1], pipelines };
+        let families = [
+            Family { name: "linear classifiers", pipelines: vec!["a".to_owned(), "b".to_owned()] },
+            Family { name: "networks", pipelines: vec!["c".to_owned()] },
+        ];
+        let images = Images::new(Array4::zeros((3, 2, 2, 1))).unwrap();
+        let galleries = telling(&run(&["cat", "dog"]), &answers, &families, &Scores::new(), images.view());
+        assert_eq!(galleries.len(), 1);
+        assert_eq!(galleries[0].pictures[0].caption, "cat\nb: cat\nc: dog");
+        let told = "1 test image that at least one of the linear classifiers (a, b) gets right with every seed, and no other kind of pipeline with any.";
+        assert!(galleries[0].caption.starts_with(told), "{}", galleries[0].caption);
     }
 
     #[test]
@@ -266,5 +318,18 @@ mod tests {
         let galleries = telling(&run, &answers, &one, &scores, images.view());
         assert_eq!(galleries.iter().map(|g| g.title.as_str()).collect::<Vec<_>>(), ["Wrong with every pipeline"]);
         assert_eq!(galleries[0].pictures.len(), 4);
+        // Nothing is said of agreement that was not looked for.
+        assert!(
+            galleries[0].caption.starts_with("4 test images that no pipeline gets right with any seed. "),
+            "{}",
+            galleries[0].caption
+        );
+        let alone = Answers { pipelines: answers.pipelines[..1].to_vec(), ..answers.clone() };
+        let galleries = telling(&run, &alone, &one, &scores, images.view());
+        assert!(
+            galleries[0].caption.starts_with("4 test images that a gets wrong with every seed. "),
+            "{}",
+            galleries[0].caption
+        );
     }
 }

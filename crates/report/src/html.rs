@@ -177,7 +177,7 @@ fn comparison(row: &[String], pair: &Comparison) -> Markup {
             td.number { (interval) }
             td.number { (seeds) }
             td { (p) }
-            td.verdict-of { span class={ "badge " (badge) } { (name(verdict)) } @if noise { " " span.remark { "within noise" } } }
+            td.verdict-of { span class={ "badge " (badge) } { (name(verdict.strip_suffix(tables::WITHIN_NOISE).unwrap_or(verdict))) } @if noise { " " span.remark { "within noise" } } }
             td.remark { (name(note)) }
         }
     }
@@ -204,6 +204,7 @@ fn again(report: &Report<'_>) -> Markup {
         @if !report.command.is_empty() {
             p { "From the folder that holds the run's folder, as one command:" }
             pre tabindex="0" dir="ltr" { code { (visible(&report.command)) } }
+            @if let Some(about) = report.about_command() { p.note { (about) } }
         }
         p { "The experiment as written, " code { (name(&format!("{}.toml", run.name))) } ":" }
         pre tabindex="0" dir="ltr" { code { (run.as_written) } }

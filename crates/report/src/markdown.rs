@@ -120,7 +120,8 @@ fn dataset(run: &Run) -> String {
     let files = tables::files(run)
         .map_or_else(String::new, |files| format!("{}:\n\n{}", markdown(&files.caption), table(&files)));
     let (facts, counts) = (table(&tables::passport(run)), table(&tables::class_counts(run)));
-    section("Dataset", &[facts, notes, counts, files].map(|part| part.trim_end().to_owned()).join("\n\n"))
+    let parts = [facts.trim_end(), notes.trim_end(), counts.trim_end(), files.trim_end()];
+    section("Dataset", &parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"))
 }
 
 fn again(report: &Report<'_>) -> String {
@@ -128,7 +129,8 @@ fn again(report: &Report<'_>) -> String {
     let file = markdown(&format!("{}.toml", run.name));
     let command =
         if report.command.is_empty() { String::new() } else { format!("{}\n", fenced(&report.command, "sh")) };
-    let how = format!("{command}The experiment, as {file}:");
+    let about = report.about_command().map_or_else(String::new, |about| format!("{about}\n\n"));
+    let how = format!("{command}{about}The experiment, as {file}:");
     section("How to run it again", &format!("{how}\n\n{}", fenced(&run.as_written, "toml")))
 }
 

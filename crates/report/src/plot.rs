@@ -131,9 +131,10 @@ impl Plot<'_> {
         body: impl FnOnce(&mut Drawing<'_>),
     ) -> Result<(), Failed> {
         let steps = |px: f64| (px * STEPS) as u32;
-        let bottom = if self.x_title.is_empty() { 24.0 } else { 44.0 };
+        let bottom = if self.x_title.is_empty() { 24.0 } else { 38.0 };
         let mut chart = ChartBuilder::on(area)
             .margin_top(steps(8.0))
+            .margin_bottom(steps(6.0))
             .margin_right(steps(16.0))
             .x_label_area_size(steps(bottom))
             .y_label_area_size(steps(self.left))

@@ -88,7 +88,8 @@ impl<'a> Report<'a> {
         format!(
             "Accuracy is the share of test images that were right, mean over seeds. Intervals are at {}: Wilson's for \
              one seed and for pipelines that do not depend on the seed (it is about that one model), a bootstrap over \
-             seeds and images for several. Seconds are wall time, medians over all timings; memory is the peak of the whole process.",
+             seeds and images for several. Times are wall times, medians over all timings, each part for itself, so that parts need not add up; memory is the peak of the whole process; dims are the \
+             numbers that an image became.",
             self.level()
         )
     }
@@ -139,10 +140,18 @@ impl<'a> Report<'a> {
             "Wall time on {} thread{}, medians over all timings: one for each seed, and repeats of the fit and the scores where seeds are few and \
              a timing takes seconds. Pipelines take turns in rounds, so that what slows the machine for a while slows all of them; each timing is \
              the first pass of a process of its own, without one before it that does not count. An interval lies between two timings and \
-             holds the median at the level that is said. Latency is that of one image alone, from its pixels to its class, after \
-             ten to warm up.{noise}",
+             holds the median at the level that stands behind it; few timings reach no higher one. Latency is that of one image alone, from its \
+             pixels to its class, after ten to warm up.{noise}",
             self.run.host.threads,
             if self.run.host.threads == 1 { "" } else { "s" },
+        )
+    }
+
+    /// The sentence under the command that runs it again; `None` where it can be typed as it is.
+    pub(crate) fn about_command(&self) -> Option<&'static str> {
+        let named = self.command.contains(" --dataset ");
+        named.then_some(
+            "Data that the program does not get by itself stands there by its name: give the place where it lies.",
         )
     }
 

@@ -2,7 +2,7 @@
 
 use crate::report::{MOST_FILES, Report, confused_pairs};
 use bakeoff_results::words::{
-    bytes, duration, level, p_value, percent, percent_interval, points, points_interval, significant,
+    bytes, duration, grouped, p_value, percent, percent_interval, points, points_interval, significant, time_interval,
 };
 use bakeoff_results::{
     Audit, ClassAccuracy, Comparison, Detail, Duplicates, IntervalKind, PipelineSummary, Run, SizePoint, Verdict,
@@ -59,23 +59,24 @@ fn or_unknown<T>(value: Option<T>, shown: impl Fn(T) -> String) -> String {
 
 /// The columns of the leaderboard after accuracy and interval.
 pub(crate) const COSTS: [&str; 10] =
-    ["seeds", "features s", "fit s", "tune s", "predict s", "total s", "peak MB", "model", "dims", "threads"];
+    ["seeds", "features", "fit", "tuning", "predict", "in all", "memory", "model", "dims", "threads"];
 
 /// The texts under [`COSTS`].
 pub(crate) fn costs(pipeline: &PipelineSummary) -> [String; 10] {
     let part = |seconds: fn(&bakeoff_results::PartSeconds) -> f64| {
-        or_unknown(pipeline.seconds.as_ref(), |s| significant(seconds(s)))
+        or_unknown(pipeline.seconds.as_ref(), |s| duration(seconds(s)))
     };
+    let is_tuned = pipeline.seconds.as_ref().is_some_and(|s| s.tune > 0.0);
     [
         pipeline.seeds.to_string(),
         part(|s| s.features),
         part(|s| s.fit),
-        part(|s| s.tune),
+        if is_tuned { part(|s| s.tune) } else { UNKNOWN.to_owned() },
         part(|s| s.predict),
         part(|s| s.total),
-        or_unknown(pipeline.peak_rss_mb, |mb| format!("{mb:.0}")),
+        or_unknown(pipeline.peak_rss_mb, |mb| format!("{mb:.0} MB")),
         or_unknown(pipeline.model_bytes, bytes),
-        or_unknown(pipeline.dim, |d| d.to_string()),
+        or_unknown(pipeline.dim, grouped),
         or_unknown(pipeline.threads, |n| n.to_string()),
     ]
 }
@@ -159,10 +160,13 @@ fn comparison(pair: &Comparison) -> Vec<String> {
         or_unknown(pair.interval, points_interval),
         pair.seeds.to_string(),
         or_unknown(pair.p_adjusted, p_value),
-        verdict(pair),
+        verdict(pair) + if is_within_noise(pair) { WITHIN_NOISE } else { "" },
         remarks_on(pair),
     ]
 }
+
+/// Behind a value that may be nothing, for all that images and clock can tell.
+pub(crate) const WITHIN_NOISE: &str = " (within noise)";
 
 /// The note of a pair, and what the first costs beside the second.
 fn remarks_on(pair: &Comparison) -> String {
@@ -199,7 +203,7 @@ pub(crate) fn train_sizes(report: &Report<'_>) -> Option<Table> {
         let kind = kind_in_a_word(point.interval_kind);
         vec![
             point.name.clone(),
-            point.n_train.to_string(),
+            grouped(point.n_train),
             percent(point.accuracy),
             format!("{} ({kind})", percent_interval(point.interval)),
             point.seeds.to_string(),
@@ -214,50 +218,39 @@ pub(crate) fn train_sizes(report: &Report<'_>) -> Option<Table> {
     })
 }
 
-/// What every pipeline with a result cost, the most accurate first; `None` without any.
+/// What every pipeline with a result cost from end to end, the most accurate first; `None` without any. The parts stand in the leaderboard.
 pub(crate) fn spent(report: &Report<'_>) -> Option<Table> {
     let ranking = report.summary.ranking();
     let leader = ranking.first()?;
     let mut head = vec![text("pipeline")];
-    head.extend(
-        ["features", "fit", "tuning", "predict", "from end to end", "interval of the median", "timings"].map(number),
-    );
+    head.extend(["from end to end", "interval of the median", "timings"].map(number));
     head.push(number(format!("beside {}", leader.name)));
     head.extend(
-        ["CPU time", "latency, median", "latency, 95%", "peak memory", "model", "numbers an image"].map(number),
+        ["CPU time", "latency, median", "interval of the median", "latency, 95%", "peak memory", "model"].map(number),
     );
     let rows = ranking.iter().map(|pipeline| {
-        let part = |seconds: fn(&bakeoff_results::PartSeconds) -> f64| {
-            or_unknown(pipeline.seconds.as_ref(), |s| duration(seconds(s)))
-        };
         let spending = report.spending(&pipeline.name);
         let latency = report.latency(&pipeline.name);
         vec![
             pipeline.name.clone(),
-            part(|s| s.features),
-            part(|s| s.fit),
-            part(|s| s.tune),
-            part(|s| s.predict),
-            part(|s| s.total),
-            or_unknown(spending.and_then(|s| s.interval), |i| {
-                format!("{} to {} ({})", duration(i.low), duration(i.high), level(i.level))
-            }),
+            or_unknown(pipeline.seconds.as_ref(), |s| duration(s.total)),
+            or_unknown(spending.and_then(|s| s.interval), time_interval),
             or_unknown(spending, |s| s.timings.to_string()),
-            or_unknown(spending.and_then(|s| s.beside_leader), |cost| format!("{} times", significant(cost.ratio))),
+            or_unknown(spending.and_then(|s| s.beside_leader), |cost| {
+                let noise = if cost.within_noise == Some(true) { WITHIN_NOISE } else { "" };
+                format!("{} times{noise}", significant(cost.ratio))
+            }),
             or_unknown(pipeline.cpu_seconds.filter(|s| *s > 0.0), duration),
             or_unknown(latency, |l| duration(l.median)),
+            or_unknown(latency.and_then(|l| l.interval), time_interval),
             or_unknown(latency, |l| duration(l.p95)),
             or_unknown(pipeline.peak_rss_mb, |mb| format!("{mb:.0} MB")),
             or_unknown(pipeline.model_bytes, bytes),
-            or_unknown(pipeline.dim, |d| d.to_string()),
         ]
     });
     let rows = rows.collect();
     Some(Table { caption: "What each pipeline cost".to_owned(), kind: Kind::Values, head, rows })
 }
-
-/// The column of [`spent`] that compares with the leader.
-pub(crate) const BESIDE_LEADER: usize = 8;
 
 /// The share of right images for each class and pipeline.
 pub(crate) fn classes(report: &Report<'_>) -> Option<Table> {
@@ -265,7 +258,7 @@ pub(crate) fn classes(report: &Report<'_>) -> Option<Table> {
     head.extend(report.details.iter().map(|detail| number(detail.name.clone())));
     let row = |(i, class): (usize, &String)| {
         let count = report.run.dataset.test_counts.get(i);
-        let mut row = vec![class.clone(), or_unknown(count, usize::to_string)];
+        let mut row = vec![class.clone(), or_unknown(count, |n| grouped(*n))];
         row.extend(report.details.iter().map(|d| or_unknown(d.classes.get(i), share)));
         row
     };
@@ -284,7 +277,7 @@ pub(crate) fn share(class: &ClassAccuracy) -> String {
 /// The pairs of classes that a pipeline confused most often.
 pub(crate) fn confused(run: &Run, detail: &Detail) -> Table {
     let name = |id: usize| run.dataset.classes.get(id).cloned().unwrap_or_default();
-    let row = |(truth, predicted, count): (usize, usize, usize)| vec![name(truth), name(predicted), count.to_string()];
+    let row = |(truth, predicted, count): (usize, usize, usize)| vec![name(truth), name(predicted), grouped(count)];
     Table {
         caption: format!("{}: classes confused most often{}", detail.name, over_seeds(detail)),
         kind: Kind::Values,
@@ -319,7 +312,7 @@ pub(crate) fn tuning(report: &Report<'_>) -> Option<Table> {
                 tuning.trials.to_string(),
                 tuning.without_score.to_string(),
                 or_unknown(tuning.best.as_ref(), |(_, score)| percent(*score)),
-                or_unknown(tuning.best.as_ref(), |(settings, _)| settings.clone()),
+                or_unknown(tuning.best.as_ref(), |(settings, _)| as_written(settings)),
                 duration(tuning.seconds),
             ]
         })
@@ -330,6 +323,12 @@ pub(crate) fn tuning(report: &Report<'_>) -> Option<Table> {
         head,
         rows,
     })
+}
+
+/// Settings as an experiment file writes them: "classifier.l2 = 0.001, scale = \"none\"". What is no JSON object stays as it is.
+fn as_written(settings: &str) -> String {
+    let Ok(Value::Object(all)) = serde_json::from_str(settings) else { return settings.to_owned() };
+    all.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Two columns of names and values.
@@ -351,7 +350,14 @@ pub(crate) fn passport(run: &Run) -> Table {
         "Dataset",
         vec![
             ("name", data.name.clone()),
-            ("images", format!("{} for training, {} for testing", sum(&data.train_counts), sum(&data.test_counts))),
+            (
+                "images",
+                format!(
+                    "{} for training, {} for testing",
+                    grouped(sum(&data.train_counts)),
+                    grouped(sum(&data.test_counts))
+                ),
+            ),
             ("size", format!("{height} × {width} pixels (height × width), {channels} channel{}", plural(channels))),
             ("classes", data.classes.len().to_string()),
             ("images a class for training", balance(&data.train_counts)),
@@ -366,24 +372,24 @@ pub(crate) fn passport(run: &Run) -> Table {
 }
 
 fn audited(run: &Run, count: fn(&Audit) -> usize) -> String {
-    run.dataset.audit.as_ref().map_or_else(String::new, |audit| count(audit).to_string())
+    run.dataset.audit.as_ref().map_or_else(String::new, |audit| grouped(count(audit)))
 }
 
 fn duplicates(of: Duplicates) -> String {
     format!(
         "{} test image{} with one in the training part; {} pair{} within the training part, {} within the test part",
-        of.across,
+        grouped(of.across),
         plural(of.across),
-        of.train,
+        grouped(of.train),
         plural(of.train),
-        of.test
+        grouped(of.test)
     )
 }
 
 fn balance(counts: &[usize]) -> String {
     match (counts.iter().min(), counts.iter().max()) {
-        (Some(least), Some(most)) if least == most => format!("{least} each"),
-        (Some(least), Some(most)) => format!("from {least} to {most}"),
+        (Some(least), Some(most)) if least == most => format!("{} each", grouped(*least)),
+        (Some(least), Some(most)) => format!("from {} to {}", grouped(*least), grouped(*most)),
         _ => String::new(),
     }
 }
@@ -394,7 +400,7 @@ fn plural(count: usize) -> &'static str {
 
 pub(crate) fn class_counts(run: &Run) -> Table {
     let data = &run.dataset;
-    let count = |counts: &[usize], i: usize| or_unknown(counts.get(i), usize::to_string);
+    let count = |counts: &[usize], i: usize| or_unknown(counts.get(i), |n| grouped(*n));
     let row =
         |(i, class): (usize, &String)| vec![class.clone(), count(&data.train_counts, i), count(&data.test_counts, i)];
     Table {
@@ -410,7 +416,9 @@ pub(crate) fn files(run: &Run) -> Option<Table> {
     let files = &run.dataset.files;
     let more =
         if files.len() > MOST_FILES { format!(", the first {MOST_FILES} of {}", files.len()) } else { String::new() };
-    let row = |(path, size, sha256): &(String, u64, String)| vec![path.clone(), size.to_string(), sha256.clone()];
+    let row = |(path, size, sha256): &(String, u64, String)| {
+        vec![path.clone(), usize::try_from(*size).map_or_else(|_| size.to_string(), grouped), sha256.clone()]
+    };
     (!files.is_empty()).then(|| Table {
         caption: format!("Files{more}"),
         kind: Kind::Values,
@@ -428,16 +436,17 @@ pub(crate) fn protocol(report: &Report<'_>) -> Table {
     let of = |path: &[&str]| path.iter().try_fold(protocol?, |value, key| value.get(key));
     let is_searched = report.details.iter().any(|detail| !detail.tuning.is_empty());
     let tuning = of(&["tuning", "trials"]).zip(of(&["tuning", "seconds"])).filter(|_| is_searched);
+    let size = |size: &Value| {
+        let whole = size.as_u64().and_then(|n| usize::try_from(n).ok());
+        whole.map_or_else(|| size.to_string(), grouped)
+    };
     let sizes = meant.get("train_sizes").and_then(Value::as_array).filter(|sizes| !sizes.is_empty());
     facts(
         "Protocol",
         vec![
             ("experiment", run.name.clone()),
             ("seeds", seeds.join(", ")),
-            (
-                "training sizes",
-                or_nothing(sizes, |sizes| sizes.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
-            ),
+            ("training sizes", or_nothing(sizes, |sizes| sizes.iter().map(size).collect::<Vec<_>>().join(", "))),
             (
                 "selection",
                 or_nothing(of(&["validation"]).and_then(Value::as_f64).filter(|_| is_searched), |share| {
@@ -473,7 +482,7 @@ fn limits(protocol: Option<&Value>) -> String {
 
 pub(crate) fn environment(run: &Run) -> Table {
     let host = &run.host;
-    let memory = if host.memory_mb == 0 { String::new() } else { format!("{} MB", host.memory_mb) };
+    let memory = if host.memory_mb == 0 { String::new() } else { format!("{} MB", grouped(host.memory_mb as usize)) };
     let noise = or_nothing(run.noise, |noise| {
         format!(
             "95% of {} pairs of timings of the same work differed by less than {:.0}%",

@@ -90,16 +90,62 @@ fn markdown_of_the_leaderboard() {
     let start = markdown.find("## Leaderboard").unwrap();
     let lines: Vec<_> = markdown[start..].lines().skip(2).take(9).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    | pipeline | accuracy | 95% interval | seeds | features s | fit s | tune s | predict s | total s | peak MB | model | dims | threads | remarks |
+    | pipeline | accuracy | 95% interval | seeds | features | fit | tuning | predict | in all | memory | model | dims | threads | remarks |
     | :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | :-- |
-    | hog-svm | 90.97% | 88.94% to 92.73% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
-    | mlp-2 | 88.60% | 85.87% to 90.89% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
-    | pixels-softmax | 84.40% | 82.02% to 86.52% (Wilson) | 1 | 1.70 | 9.25 | 88.0 | 0.012 | 101 | 612 | 51.9 kB | 1296 | 2 | does not depend on the seed; the fit did not converge |
-    | a "quoted" \| piped name | 76.15% | 60.84% to 90.91% (bootstrap) | 2 | 1.79 | 9.71 | 92.4 | 0.013 | 106 | 612 | 51.9 kB | 1296 | 2 | only 2 of 3 seeds count: seed 2 failed: out of time |
-    | שלום \`code\` \*star\* | 61.90% | 59.22% to 64.25% (bootstrap) | 3 | 1.87 | 10.2 | 96.8 | 0.013 | 111 | 612 | 51.9 kB | 1296 | 2 |  |
+    | hog-svm | 90.97% | 88.94% to 92.73% (bootstrap) | 3 | 1.87 s | 10.2 s | 96.8 s | 13.2 ms | 111 s | 612 MB | 51.9 kB | 1,296 | 2 |  |
+    | mlp-2 | 88.60% | 85.87% to 90.89% (bootstrap) | 3 | 1.87 s | 10.2 s | 96.8 s | 13.2 ms | 111 s | 612 MB | 51.9 kB | 1,296 | 2 |  |
+    | pixels-softmax | 84.40% | 82.02% to 86.52% (Wilson) | 1 | 1.70 s | 9.25 s | 88.0 s | 12.0 ms | 101 s | 612 MB | 51.9 kB | 1,296 | 2 | does not depend on the seed; the fit did not converge |
+    | a "quoted" \| piped name | 76.15% | 60.84% to 90.91% (bootstrap) | 2 | 1.79 s | 9.71 s | 92.4 s | 12.6 ms | 106 s | 612 MB | 51.9 kB | 1,296 | 2 | only 2 of 3 seeds count: seed 2 failed: out of time |
+    | שלום \`code\` \*star\* | 61.90% | 59.22% to 64.25% (bootstrap) | 3 | 1.87 s | 10.2 s | 96.8 s | 13.2 ms | 111 s | 612 MB | 51.9 kB | 1,296 | 2 |  |
     | visual-words-svm | refused | – | – | – | – | – | – | – | – | – | – | – | cell 7 does not divide side 32, and 32 is not to be cropped |
     | fisher-svm | failed | – | – | – | – | – | – | – | – | – | – | – | the loss is NaN in epoch 3, step 1: &lt;i&gt;lower&lt;/i&gt; it |
     "#);
+}
+
+#[test]
+fn findings_are_sentences_that_follow_from_the_numbers() {
+    let markdown = rendered("markdown", &run(), &rows_of_sizes());
+    for told in [
+        "hog-svm leads with 500 images (",
+        "%). No crossing in the range from 500 to 60,000 training images: hog-svm is ahead of mlp-2 throughout.",
+        "| classifier.l2 = ",
+        "hog-svm leads with 1 trial (",
+    ] {
+        assert!(markdown.contains(told), "{told}: {markdown}");
+    }
+    // One mistake in the first class and none in the others.
+    let with = |mistakes: usize| {
+        let mut row = rows()[0].clone();
+        if let bakeoff_results::Outcome::Done(measured) = &mut row.outcome {
+            measured.predicted = run().dataset.test_labels;
+            measured.predicted[..10 * mistakes].iter_mut().step_by(10).for_each(|class| *class = 3);
+        }
+        rendered("markdown", &run(), &[row])
+    };
+    let told = "hog-svm (bars, with 95% intervals) does worst on T-shirt, 99.00% (94.55% to 99.82%), and best on 9 classes (100.00% each).";
+    assert!(with(1).contains(told), "{}", with(1));
+    assert!(with(0).contains("does as well on every class: 100.00%."), "{}", with(0));
+}
+
+#[test]
+fn differences_within_noise_are_told_in_words_and_greyed() {
+    let mut run = run();
+    run.noise = Some(bakeoff_results::Noise { pairs: 40, ratio: 1.05 });
+    run.comparisons =
+        vec![("hog-svm".to_owned(), "mlp-2".to_owned()), ("hog-svm".to_owned(), "pixels-softmax".to_owned())];
+    let (markdown, html) = (rendered("markdown", &run, &rows()), rendered("html", &run, &rows()));
+    assert!(markdown.contains("| 1.00 times (within noise) |") && markdown.contains("| 0.909 times |"), "{markdown}");
+    assert!(
+        markdown.contains("| undecided (within noise) |") && markdown.contains("| hog-svm is better |"),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains("the first is not told apart in time, within the machine's noise (111 s and 111 s)"),
+        "{markdown}"
+    );
+    assert!(!html.contains("(within noise)"));
+    assert_eq!(html.matches("<tr class=\"noise\">").count(), 1);
+    assert_eq!(html.matches("<td class=\"number within-noise\">").count(), 3, "of four beside the leader one differs");
 }
 
 #[test]

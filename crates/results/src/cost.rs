@@ -26,7 +26,7 @@ impl CostRatio {
     pub fn in_words(self) -> String {
         let seconds = format!("{} and {}", duration(self.a_seconds), duration(self.b_seconds));
         match self.within_noise {
-            Some(true) => format!("takes as long, within the machine's noise ({seconds})"),
+            Some(true) => format!("is not told apart in time, within the machine's noise ({seconds})"),
             _ if self.ratio < 1.0 => format!("is {} times as fast ({seconds})", significant(1.0 / self.ratio)),
             _ => format!("takes {} times as long ({seconds})", significant(self.ratio)),
         }

@@ -3,6 +3,7 @@
 use crate::groups::{Group, groups, sorted};
 use crate::row::{Row, Run};
 use crate::summary::headline;
+use crate::timing::{TimeInterval, interval};
 use serde::{Deserialize, Serialize};
 
 /// Seconds for one image alone.
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Latency {
     /// Half of the timed images took at most this long.
     pub median: f64,
+    /// What the median of all images there could be lies between; `None` of one image.
+    pub interval: Option<TimeInterval>,
     /// 95% of them did.
     pub p95: f64,
     /// Timed images, over all seeds.
@@ -21,15 +24,20 @@ pub struct Latency {
 pub fn latencies(run: &Run, rows: &[Row]) -> Vec<(String, Latency)> {
     let rows = sorted(run, rows);
     let groups = groups(&rows);
-    let of = |group: &&Group<'_>| Some((group.pipeline.to_owned(), latency(group)?));
+    let of = |group: &&Group<'_>| Some((group.pipeline.to_owned(), latency(run, group)?));
     headline(&groups).iter().filter_map(of).collect()
 }
 
-fn latency(group: &Group<'_>) -> Option<Latency> {
+fn latency(run: &Run, group: &Group<'_>) -> Option<Latency> {
     let timed = group.done.iter().flat_map(|(_, measured)| &measured.latency).map(|seconds| seconds.0);
     let mut seconds: Vec<f64> = timed.filter(|seconds| seconds.is_finite()).collect();
     seconds.sort_by(f64::total_cmp);
-    Some(Latency { median: within(&seconds, 0.5)?, p95: within(&seconds, 0.95)?, images: seconds.len() })
+    Some(Latency {
+        median: within(&seconds, 0.5)?,
+        interval: interval(&seconds, run.confidence),
+        p95: within(&seconds, 0.95)?,
+        images: seconds.len(),
+    })
 }
 
 /// The smallest of sorted values that this share of them stays within.

@@ -16,6 +16,7 @@ mod groups;
 pub mod interval;
 pub mod latency;
 mod normal;
+mod order_statistics;
 mod random;
 pub mod rank;
 pub mod regression;

@@ -1,12 +1,12 @@
 //! Whether a kernel of one revision does worse than the same kernel of another: instructions, times, results.
 //!
 //! Instructions repeat to some hundredths of a percent, so that a limit is all that is asked of them. Times do not: of paired
-//! timings only the ratios count, and of those the median, with an interval between two order statistics. That assumes
-//! nothing of how times scatter but that pairs are independent: of n ratios sorted, the r-th from below and the r-th from
-//! above enclose the median with probability 1 − 2 P(Binomial(n, ½) < r) (Thompson 1936). A slow-down is told when all of the
-//! interval lies beyond the limit, so that noise alone makes the interval wide and cries no wolf.
+//! timings only the ratios count, and of those the median, with an interval between two order statistics, which assumes
+//! nothing of how times scatter but that pairs are independent. A slow-down is told when all of the interval lies beyond the
+//! limit, so that noise alone makes the interval wide and cries no wolf.
 
 use crate::interval::Interval;
+use crate::order_statistics::rank;
 use serde::{Deserialize, Serialize};
 
 /// The median ratio of paired timings.
@@ -35,25 +35,6 @@ pub fn paired_ratio(pairs: &[(f64, f64)], confidence: f64) -> Option<Ratio> {
     let median = f64::midpoint(ratios[(n - 1) / 2], ratios[n / 2]);
     let interval = Interval { lo: ratios[rank - 1], hi: ratios[n - rank] };
     Some(Ratio { median, interval, coverage, pairs: n })
-}
-
-/// The greatest r (from 1) for which the r-th values from both ends enclose the median with this probability, and that
-/// probability.
-fn rank(n: usize, confidence: f64) -> Option<(usize, f64)> {
-    // ln P(Binomial(n, ½) = i), from i = 0 on: 2⁻ⁿ itself is nothing for a thousand pairs.
-    let mut log_mass = -(n as f64) * std::f64::consts::LN_2;
-    let mut below = 0.0;
-    let mut best = None;
-    for r in 1..=n / 2 {
-        below += log_mass.exp();
-        log_mass += ((n - r + 1) as f64 / r as f64).ln();
-        let coverage = 1.0 - 2.0 * below;
-        if coverage < confidence {
-            break;
-        }
-        best = Some((r, coverage));
-    }
-    best
 }
 
 /// What a kernel gave.
@@ -203,19 +184,6 @@ impl KernelPair {
 mod tests {
     use super::*;
     use crate::random::Random;
-
-    #[test]
-    fn ranks_are_those_of_the_tables() {
-        // Conover, Practical Nonparametric Statistics: n = 20 gives the 6th and the 15th at 95.86%; n = 6 the ends at 96.9%.
-        let (r, coverage) = rank(20, 0.95).unwrap();
-        assert!(r == 6 && (coverage - 0.958_61).abs() < 1e-5, "{r} {coverage}");
-        let (r, coverage) = rank(6, 0.95).unwrap();
-        assert!(r == 1 && (coverage - 0.968_75).abs() < 1e-12, "{r} {coverage}");
-        // scipy.stats.binom(500, 0.5): 1 − 2 cdf(227) is 0.95594, 1 − 2 cdf(228) is 0.94563; the normal approximation is 250 − 1.96 · 11.18.
-        let (r, coverage) = rank(500, 0.95).unwrap();
-        assert!(r == 228 && (0.95..0.96).contains(&coverage), "{r} {coverage}");
-        assert_eq!((rank(5, 0.95), rank(1, 0.5), rank(0, 0.5)), (None, None, None));
-    }
 
     #[test]
     fn medians_and_intervals_by_hand() {

@@ -1,11 +1,10 @@
 //! Several timings of the same work: their median, and an interval for it.
 //!
 //! Times are skewed and now and then far off, because other programs share the machine. So no mean and no normal distribution: the
-//! interval lies between two of the timings themselves. At least one of n timings is below the true median, and one above, unless all of them
-//! fall on one side, whatever the distribution; the k-th smallest and k-th greatest enclose it with probability
-//! 1 − 2 P(B ≤ k − 1), B binomial with n tosses of a fair coin (David, Nagaraja: Order Statistics, 2003, section 7.1).
+//! interval lies between two of the timings themselves ([`crate::order_statistics`]).
 
 use crate::groups::Group;
+use crate::order_statistics::{rank, whole};
 use crate::row::Measured;
 use serde::{Deserialize, Serialize};
 
@@ -37,18 +36,8 @@ pub(crate) fn interval(timings: &[f64], confidence: f64) -> Option<TimeInterval>
     }
     let mut sorted = timings.to_vec();
     sorted.sort_by(f64::total_cmp);
-    // P(B = k) of n tosses, and the sum up to it.
-    let (mut chance, mut below) = (0.5f64.powi(n as i32), 0.0);
-    let (mut place, mut level) = (0, 1.0 - 2.0 * chance);
-    for k in 0..n / 2 {
-        below += chance;
-        chance *= (n - k) as f64 / (k + 1) as f64;
-        if 1.0 - 2.0 * below < confidence {
-            break;
-        }
-        (place, level) = (k, 1.0 - 2.0 * below);
-    }
-    Some(TimeInterval { low: sorted[place], high: sorted[n - 1 - place], level })
+    let (rank, level) = rank(n, confidence).unwrap_or_else(|| (1, whole(n)));
+    Some(TimeInterval { low: sorted[rank - 1], high: sorted[n - rank], level })
 }
 
 /// Every timing of this part in a group: of each seed its own and its repeats'.
@@ -83,8 +72,9 @@ mod tests {
         assert_eq!((found.low, found.high), (6.0, 15.0));
         assert!((found.level - 0.958_610_534_667_968_8).abs() < 1e-12, "{found:?}");
         // Five timings cannot reach 95%: the least and the greatest enclose the median with 1 − 2/32.
-        assert_eq!(interval(&timings[..5], 0.95).unwrap(), TimeInterval { low: 16.0, high: 20.0, level: 0.9375 });
-        assert_eq!(interval(&timings[..6], 0.95).unwrap().level, 0.96875);
+        let five = interval(&timings[..5], 0.95).unwrap();
+        assert!((five.low, five.high) == (16.0, 20.0) && (five.level - 0.9375).abs() < 1e-12, "{five:?}");
+        assert!((interval(&timings[..6], 0.95).unwrap().level - 0.96875).abs() < 1e-12);
         assert_eq!(interval(&timings[..1], 0.95), None);
     }
 

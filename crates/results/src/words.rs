@@ -2,7 +2,8 @@
 
 use crate::compare::Comparison;
 use crate::interval::Interval;
-use crate::summary::{PipelineSummary, Summary};
+use crate::summary::{PartSeconds, PipelineSummary, Summary};
+use crate::timing::TimeInterval;
 use crate::verdict::Verdict;
 
 /// A fraction as a percentage with two decimals: 0.9031 is "90.31%".
@@ -27,9 +28,10 @@ pub fn points_interval(interval: Interval) -> String {
     format!("{} to {}", points(interval.lo), points(interval.hi))
 }
 
-/// A time with its unit: "250 ms", "12.3 s", "4.5 min", "2.1 h".
+/// A time with its unit: "13.2 µs", "250 ms", "12.3 s", "4.50 min", "2.10 h".
 pub fn duration(seconds: f64) -> String {
     match seconds {
+        s if s > 0.0 && s < 0.000_999_5 => format!("{} µs", significant(s * 1e6)),
         s if s < 0.9995 => format!("{} ms", significant(s * 1000.0)),
         s if s < 119.95 => format!("{} s", significant(s)),
         s if s < 7197.0 => format!("{} min", significant(s / 60.0)),
@@ -127,11 +129,26 @@ fn headline(summary: &Summary, leader: &PipelineSummary, n_ranked: usize) -> Str
     };
     let sure = leader.interval.zip(leader.interval_kind).map_or_else(String::new, |(interval, kind)| {
         let level = level(summary.confidence);
-        let seeds = counted(leader.seeds, "seed");
+        let seeds = match leader.deterministic {
+            Some(true) => "whatever the seed".to_owned(),
+            _ => counted(leader.seeds, "seed"),
+        };
         format!(" ({level} {} {}, {seeds})", kind.name(), percent_interval(interval))
     });
-    let cost = leader.seconds.map_or_else(String::new, |s| format!(", {} from end to end", duration(s.total)));
+    let cost = leader
+        .seconds
+        .map_or_else(String::new, |s| format!(", {} from end to end ({})", duration(s.total), between(&s)));
     format!("{start}{sure}{cost}")
+}
+
+/// What the median time from end to end lies between: "343 ms to 596 ms, 93.8%".
+fn between(seconds: &PartSeconds) -> String {
+    seconds.total_interval.map_or_else(|| "one timing".to_owned(), time_interval)
+}
+
+/// An interval of times and its level, which few timings make lower than that of the run: "343 ms to 596 ms, 93.8%".
+pub fn time_interval(interval: TimeInterval) -> String {
+    format!("{} to {}, {}", duration(interval.low), duration(interval.high), level(interval.level))
 }
 
 /// A level of confidence: 0.95 is "95%".
@@ -176,8 +193,8 @@ fn told(summary: &Summary, leader: &PipelineSummary, comparison: &Comparison) ->
 fn other_cost(summary: &Summary, name: &str, comparison: &Comparison) -> String {
     let other = summary.pipelines.iter().find(|p| p.name == name).and_then(|p| p.seconds);
     let is_noise = comparison.cost.is_some_and(|cost| cost.within_noise == Some(true));
-    let noise = if is_noise { " (no difference that this machine's clock could tell)" } else { "" };
-    other.map_or_else(String::new, |s| format!(", which takes {}{noise}", duration(s.total)))
+    let noise = if is_noise { "; no difference that this machine's clock could tell" } else { "" };
+    other.map_or_else(String::new, |s| format!(", which takes {} ({}{noise})", duration(s.total), between(&s)))
 }
 
 fn turned(interval: Interval) -> Interval {

@@ -103,9 +103,12 @@ fn times_within_the_noise_are_told() {
     assert_eq!(unknown.in_words(), "takes 1.05 times as long (2.10 s and 2.00 s)");
     run.noise = Some(Noise { pairs: 40, ratio: 1.08 });
     assert_eq!(cost(&run).within_noise, Some(true));
-    assert_eq!(cost(&run).in_words(), "takes as long, within the machine's noise (2.10 s and 2.00 s)");
+    assert_eq!(cost(&run).in_words(), "is not told apart in time, within the machine's noise (2.10 s and 2.00 s)");
     let line = verdict_line(&summarise(&run, &rows));
-    assert!(line.contains("which takes 2.00 s (no difference that this machine's clock could tell)"), "{line}");
+    assert!(
+        line.contains("which takes 2.00 s (one timing; no difference that this machine's clock could tell)"),
+        "{line}"
+    );
     // The other way round it is the same noise.
     run.comparisons = vec![("fast".to_owned(), "slow".to_owned())];
     assert_eq!(cost(&run).within_noise, Some(true));

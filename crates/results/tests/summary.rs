@@ -275,10 +275,12 @@ fn the_verdict_says_who_is_ahead_by_how_much_and_at_what_cost() {
         )
     );
     assert!(
-        line.contains(", 2 seeds), 6.00 s from end to end; it is better than linear by +20.00 points (+"),
+        line.contains(
+            ", 2 seeds), 6.00 s from end to end (6.00 s to 6.00 s, 50%); it is better than linear by +20.00 points (+"
+        ),
         "{line}"
     );
-    assert!(line.contains("p < 0.001), which takes 6.00 s."), "{line}");
+    assert!(line.contains("p < 0.001), which takes 6.00 s (6.00 s to 6.00 s, 75%)."), "{line}");
     assert!(line.ends_with("No result: words (refused), knn (failed)."), "{line}");
 }
 
@@ -288,7 +290,7 @@ fn the_verdict_of_few_or_equal_pipelines() {
     let line = verdict_line(&summarise(&run, &[done("b", 0, &wrong_at(20, 1))]));
     assert_eq!(
         line,
-        "b reaches 95.00% on shapes (95% Wilson interval over images 91.04% to 97.26%, 1 seed), 6.00 s from end to end. \
+        "b reaches 95.00% on shapes (95% Wilson interval over images 91.04% to 97.26%, 1 seed), 6.00 s from end to end (one timing). \
          No result: a (missing)."
     );
     let line = verdict_line(&summarise(&run, &[done("a", 0, &wrong_at(20, 2)), done("b", 0, &wrong_at(20, 1))]));
@@ -299,7 +301,7 @@ fn the_verdict_of_few_or_equal_pipelines() {
     run.comparisons = vec![("b".to_owned(), "c".to_owned())];
     let rows = [done("a", 0, &labels()), done("b", 0, &wrong_at(2, 1)), done("c", 0, &wrong_at(20, 1))];
     let line = verdict_line(&summarise(&run, &rows));
-    assert!(line.contains("6.00 s from end to end. b is worse than c by −45.00 points (−"), "{line}");
+    assert!(line.contains("6.00 s from end to end (one timing). b is worse than c by −45.00 points (−"), "{line}");
 }
 
 proptest! {

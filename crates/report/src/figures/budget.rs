@@ -3,7 +3,7 @@
 use super::{Figure, legend};
 use crate::plot::{Axis, Plot, Width, both, percent_ticks};
 use crate::report::Report;
-use bakeoff_results::words::percent;
+use bakeoff_results::words::{counted, percent};
 use bakeoff_results::{Detail, ExpectedBest};
 use maud::Markup;
 
@@ -15,15 +15,15 @@ pub(crate) fn budget(report: &Report<'_>) -> Option<Figure> {
         all.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))
     };
     let (first, last) = (best(|d| d.expected_best.first())?, best(|d| d.expected_best.last())?);
-    let told = |(detail, at): (&Detail, &ExpectedBest)| {
-        let trials = if at.trials == 1 { "1 trial".to_owned() } else { format!("{} trials", at.trials) };
-        format!("with {trials} {} leads ({})", detail.name, percent(at.mean))
+    let told = |at: &ExpectedBest| format!("with {} ({})", counted(at.trials, "trial"), percent(at.mean));
+    let ends = if first.0.name == last.0.name {
+        format!("{} leads {} and {}", first.0.name, told(first.1), told(last.1))
+    } else {
+        format!("{} leads {}, {} {}", first.0.name, told(first.1), last.0.name, told(last.1))
     };
     let finding = format!(
-        "Expected best validation accuracy against the number of tuning trials: {}, {}. The band is one standard deviation of \
-         the best trial, over draws of trials and seeds; it is no interval of the mean.",
-        told(first),
-        told(last),
+        "Expected best validation accuracy against the number of tuning trials: {ends}. The band is one standard deviation of \
+         the best trial, over draws of trials and seeds; it is no interval of the mean."
     );
     let plot = both(|width| draw(report, &searched, &finding, width));
     Some(Figure { legend: legend(report, searched.iter().map(|detail| detail.name.as_str())), finding, plot })
@@ -57,7 +57,7 @@ fn draw(report: &Report<'_>, searched: &[&Detail], finding: &str, width: Width) 
                 drawing.line(&along(&|p| p.mean * 100.0));
             });
             for point in &detail.expected_best {
-                let title = format!("{}, {} trials: {}", detail.name, point.trials, percent(point.mean));
+                let title = format!("{}, {}: {}", detail.name, counted(point.trials, "trial"), percent(point.mean));
                 drawing.group(&mark.class(), &title, |drawing| {
                     drawing.mark(mark, (point.trials as f64, point.mean * 100.0), 3.8);
                 });

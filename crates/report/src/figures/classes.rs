@@ -1,9 +1,10 @@
 //! Each class: how often its images were right, the leader's share as a bar and the others' as marks.
 
-use super::{Figure, legend};
+use super::{Figure, legend, listed};
 use crate::plot::{Axis, Plot, Width, both, room_for, shortened};
 use crate::report::{MOST_CLASSES, Report};
 use crate::tables::share;
+use bakeoff_results::words::percent;
 use bakeoff_results::{ClassAccuracy, Detail};
 use maud::Markup;
 
@@ -13,19 +14,31 @@ pub(crate) fn by_class(report: &Report<'_>) -> Option<Figure> {
     let details: Vec<&Detail> = report.details.iter().collect();
     let first = details.iter().find(|detail| detail.name == *leader)?;
     let known: Vec<(&ClassAccuracy, f64)> = first.classes.iter().filter_map(|c| Some((c, c.accuracy?))).collect();
-    let hardest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let easiest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let finding = format!(
-        "Share of right images in each class. {leader} (bars, with {} intervals) does worst on {}, {}, and best on {}, {}.",
-        report.level(),
-        hardest.0.class,
-        share(hardest.0),
-        easiest.0.class,
-        share(easiest.0),
-    );
+    let lowest = known.iter().map(|(_, accuracy)| *accuracy).reduce(f64::min)?;
+    let highest = known.iter().map(|(_, accuracy)| *accuracy).reduce(f64::max)?;
+    let ends = if lowest < highest {
+        format!(" does worst on {}, and best on {}", those_with(&known, lowest), those_with(&known, highest))
+    } else {
+        format!(" does as well on every class: {}", percent(highest))
+    };
+    let finding =
+        format!("Share of right images in each class. {leader} (bars, with {} intervals){ends}.", report.level());
     let plot = both(|width| draw(report, first, &details, &finding, width));
     let names = details.iter().map(|detail| detail.name.as_str());
     (first.classes.len() <= MOST_CLASSES).then(|| Figure { legend: legend(report, names), finding, plot })
+}
+
+/// The classes of this accuracy: "coat, 61.00% (57.90% to 64.01%)", "bag and boot (98.00% each)", "7 classes (100.00% each)".
+fn those_with(known: &[(&ClassAccuracy, f64)], accuracy: f64) -> String {
+    let those: Vec<&ClassAccuracy> = known.iter().filter(|(_, a)| *a == accuracy).map(|(class, _)| *class).collect();
+    match those.as_slice() {
+        [only] => format!("{}, {}", only.class, share(only)),
+        few if few.len() <= 4 => {
+            let names: Vec<&str> = few.iter().map(|class| class.class.as_str()).collect();
+            format!("{} ({} each)", listed(&names), percent(accuracy))
+        }
+        many => format!("{} classes ({} each)", many.len(), percent(accuracy)),
+    }
 }
 
 fn draw(report: &Report<'_>, leader: &Detail, details: &[&Detail], finding: &str, width: Width) -> Markup {

@@ -92,7 +92,7 @@ pub(crate) fn cost(report: &Report<'_>, axis: CostAxis) -> Figure {
     let finding = match on.as_slice() {
         [only] => format!("By {}: {} is the cheapest and the most accurate.", axis.name, told(only)),
         [first, middle @ .., last] => format!(
-            "By {}: the frontier goes from {} to {}{}. Every other pipeline is beaten in cost and accuracy at once.",
+            "By {}: the frontier goes from {} to {}{}.{}",
             axis.name,
             told(first),
             told(last),
@@ -100,6 +100,11 @@ pub(crate) fn cost(report: &Report<'_>, axis: CostAxis) -> Figure {
                 String::new()
             } else {
                 format!(" over {}", listed(&middle.iter().map(named).collect::<Vec<_>>()))
+            },
+            match choices.len() - on.len() {
+                0 => "",
+                1 => " The other pipeline was beaten in cost and accuracy at once.",
+                _ => " Each of the others was beaten in cost and accuracy at once.",
             },
         ),
         [] => String::new(),

@@ -30,12 +30,11 @@ pub(crate) fn differences_of(comparisons: &[Comparison], scale: &Scale<'_>) -> O
     let made = comparisons.iter();
     let pairs: Vec<(&Comparison, f64, Interval)> = made.filter_map(|c| Some((c, c.difference?, c.interval?))).collect();
     let (first, ..) = pairs.first()?;
-    let clear = pairs.iter().filter(|(c, ..)| !is_within_noise(c)).count();
     let finding = format!(
-        "Differences in accuracy with {} intervals, first minus second. {clear} of {} are beyond noise; grey ones are within \
-         noise. {} against {}: {}. The shaded band is the margin that counts as no difference, ±{} points.",
+        "Differences in accuracy with {} intervals, first minus second. {}{} against {}: {}. The shaded band is the margin that \
+         counts as no difference, ±{} points.",
         scale.level,
-        pairs.len(),
+        beyond_noise(&pairs),
         first.a,
         first.b,
         verdict(first),
@@ -43,6 +42,18 @@ pub(crate) fn differences_of(comparisons: &[Comparison], scale: &Scale<'_>) -> O
     );
     let plot = both(|width| draw(scale, &pairs, &finding, width));
     Some(Figure { finding, plot, legend: Vec::new() })
+}
+
+/// How many are beyond noise; nothing of one, whose verdict follows.
+fn beyond_noise(pairs: &[(&Comparison, f64, Interval)]) -> String {
+    let clear = pairs.iter().filter(|(c, ..)| !is_within_noise(c)).count();
+    match (clear, pairs.len()) {
+        (1, 1) => String::new(),
+        (_, 1) => "It is within noise, so it is grey. ".to_owned(),
+        (0, _) => "All are within noise, so they are grey. ".to_owned(),
+        (clear, all) if clear == all => format!("All {all} are beyond noise. "),
+        (clear, all) => format!("{clear} of {all} are beyond noise; the grey ones are within noise. "),
+    }
 }
 
 fn draw(scale: &Scale<'_>, pairs: &[(&Comparison, f64, Interval)], finding: &str, width: Width) -> Markup {

@@ -4,8 +4,13 @@ use super::{Figure, legend, listed};
 use crate::plot::{Axis, Drawing, Plot, Width, both, percent_ticks};
 use crate::report::Report;
 use bakeoff_results::SizePoint;
-use bakeoff_results::words::{percent, percent_interval};
+use bakeoff_results::words::{grouped, percent, percent_interval};
 use maud::Markup;
+
+/// The words of a crossing as a sentence. They begin with the name of a pipeline, which stays as it is, or with "no crossing".
+fn sentence(words: &str) -> String {
+    words.strip_prefix("no crossing").map_or_else(|| format!(" {words}."), |rest| format!(" No crossing{rest}."))
+}
 
 /// `None` when there is one size.
 pub(crate) fn sizes(report: &Report<'_>) -> Option<Figure> {
@@ -18,16 +23,23 @@ pub(crate) fn sizes(report: &Report<'_>) -> Option<Figure> {
         there.max_by(|a, b| a.accuracy.total_cmp(&b.accuracy))
     };
     let told = |size: usize| {
-        best(size)
-            .map_or_else(String::new, |p| format!("with {size} images {} leads ({})", p.name, percent(p.accuracy)))
+        best(size).map_or_else(String::new, |p| {
+            format!("with {} images {} leads ({})", grouped(size), p.name, percent(p.accuracy))
+        })
     };
-    let crossings: Vec<&str> = report.summary.crossings.iter().map(|crossing| crossing.words.as_str()).collect();
-    let finding = format!(
-        "Accuracy against training size, with {} intervals: {}. {}",
-        report.level(),
-        listed(&[told(least).as_str(), told(most).as_str()]),
-        crossings.join(" "),
-    );
+    let ends = match (best(least), best(most)) {
+        (Some(one), Some(other)) if one.name == other.name => format!(
+            "{} leads with {} images ({}) and with {} ({})",
+            one.name,
+            grouped(least),
+            percent(one.accuracy),
+            grouped(most),
+            percent(other.accuracy)
+        ),
+        _ => listed(&[told(least).as_str(), told(most).as_str()]),
+    };
+    let crossings: String = report.summary.crossings.iter().map(|crossing| sentence(&crossing.words)).collect();
+    let finding = format!("Accuracy against training size, with {} intervals: {ends}.{crossings}", report.level());
     let plot = both(|width| draw(report, &lines, &finding, width));
     let names = lines.iter().filter_map(|line| line.first()).map(|point| point.name.as_str());
     Some(Figure { legend: legend(report, names), finding, plot })
@@ -44,7 +56,7 @@ fn draw(report: &Report<'_>, lines: &[&[SizePoint]], finding: &str, width: Width
         y,
         x_title: "training images",
         y_title: "accuracy",
-        x_written: &|v| format!("{v:.0}"),
+        x_written: &|v| grouped(v.round() as usize),
         y_written: &percent_ticks(y),
         label: finding,
     };
@@ -64,7 +76,7 @@ fn draw(report: &Report<'_>, lines: &[&[SizePoint]], finding: &str, width: Width
                 let title = format!(
                     "{} with {} images: {} ({})",
                     point.name,
-                    point.n_train,
+                    grouped(point.n_train),
                     percent(point.accuracy),
                     percent_interval(point.interval)
                 );

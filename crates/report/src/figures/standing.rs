@@ -15,14 +15,19 @@ pub(crate) fn standing(report: &Report<'_>) -> Option<Figure> {
         let figures = p.accuracy.zip(p.interval);
         figures.map_or_else(String::new, |(a, i)| format!("{}: {} ({})", p.name, percent(a), percent_interval(i)))
     };
-    let last = ranking.last().filter(|_| ranking.len() > 1);
-    let rest = last.map_or_else(String::new, |last| format!("; lowest, {}", told(last)));
+    let ends = match ranking.last().filter(|_| ranking.len() > 1) {
+        Some(last) => {
+            format!(
+                "Accuracy with {} intervals, the most accurate first. Highest, {}; lowest, {}.",
+                report.level(),
+                told(first),
+                told(last)
+            )
+        }
+        None => format!("Accuracy with its {} interval: {}.", report.level(), told(first)),
+    };
     let dots = if ranking.iter().any(|p| p.seeds > 1) { " Small dots are single seeds." } else { "" };
-    let finding = format!(
-        "Accuracy with {} intervals, the most accurate first. Highest, {}{rest}.{dots}",
-        report.level(),
-        told(first)
-    );
+    let finding = ends + dots;
     let plot = both(|width| draw(report, &ranking, &finding, width));
     Some(Figure { finding, plot, legend: Vec::new() })
 }

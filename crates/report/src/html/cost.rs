@@ -18,22 +18,17 @@ pub(super) fn shown(report: &Report<'_>) -> Option<Markup> {
 fn numbers(report: &Report<'_>) -> Option<Markup> {
     let about = tables::spent(report)?;
     let rows = aligned(&about);
-    let is_noise = |row: &[String]| {
-        let spending = row.first().and_then(|name| report.spending(name));
-        spending.and_then(|spending| spending.beside_leader).is_some_and(|cost| cost.within_noise == Some(true))
-    };
     let table = html! {
         table.sortable.costs {
             caption { (about.caption) }
             (heads(&about))
             tbody {
                 @for row in &rows {
-                    @let noise = is_noise(row);
                     tr {
                         @for (i, cell) in row.iter().enumerate() {
                             @if i == 0 { th scope="row" { (name(cell)) } }
-                            @else if i == tables::BESIDE_LEADER && noise {
-                                td.number.within-noise { (name(cell)) span.remark { "within noise" } }
+                            @else if let Some(value) = cell.strip_suffix(tables::WITHIN_NOISE) {
+                                td.number.within-noise { (name(value)) " " span.remark { "within noise" } }
                             }
                             @else { td.number { (name(cell)) } }
                         }
@@ -50,7 +45,7 @@ fn plots(report: &Report<'_>) -> Option<Markup> {
     let plots = axes.iter().map(|axis| (axis, cost(report, *axis)));
     (!axes.is_empty()).then(|| {
         html! {
-            div.switch role="radiogroup" aria-label="Cost" {
+            div.switch.plots role="radiogroup" aria-label="Cost" {
                 @for (i, axis) in axes.iter().enumerate() {
                     input type="radio" name="cost" id={ "cost-" (axis.id) } checked[i == 0];
                     label for={ "cost-" (axis.id) } { (axis.name) }

@@ -4,7 +4,9 @@ use super::name;
 use crate::report::Report;
 use crate::tables::is_within_noise;
 use crate::text::visible;
-use bakeoff_results::words::{bytes, duration, grouped, percent, percent_interval, points, points_interval};
+use bakeoff_results::words::{
+    bytes, duration, grouped, percent, percent_interval, points, points_interval, time_interval,
+};
 use bakeoff_results::{Comparison, PipelineSummary, main_pair, still_open, verdict_line};
 use maud::{Markup, html};
 
@@ -29,14 +31,18 @@ fn cards(report: &Report<'_>) -> Markup {
             @if let (Some(accuracy), Some(interval)) = (leader.accuracy, leader.interval) {
                 div {
                     dt { "highest accuracy" }
-                    dd { strong { (percent(accuracy)) } span { (name(&leader.name)) ", " (percent_interval(interval)) } }
+                    dd { strong { (percent(accuracy)) } span { (percent_interval(interval)) } span { (name(&leader.name)) } }
                 }
             }
             @if let Some(pair) = pair { (ahead(leader, pair)) }
             @if let Some(seconds) = leader.seconds {
                 div {
                     dt { "its whole time" }
-                    dd { strong { (duration(seconds.total)) } span { "tuning " (duration(seconds.tune)) ", fit " (duration(seconds.fit)) } }
+                    dd {
+                        strong { (duration(seconds.total)) }
+                        span { @match seconds.total_interval { Some(between) => (time_interval(between)), None => "one timing" } }
+                        span { @if seconds.tune > 0.0 { "tuning " (duration(seconds.tune)) ", " } "fit " (duration(seconds.fit)) }
+                    }
                 }
             }
             @if let Some(size) = leader.model_bytes {

@@ -3,14 +3,14 @@
 document.documentElement.classList.add('scripted');
 
 // Tables: a click on a head sorts by its column, another one turns the order.
-const number = /^[−+-]?[\d.]+/;
-const units = { ms: 1e-3, s: 1, min: 60, h: 3600, B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+const number = /^[−+-]?[\d.,]+/;
+const units = { 'µs': 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600, B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
 function value(cell) {
   const text = (cell ? cell.textContent : '').trim();
   const found = text.match(number);
   if (!found) return text === '–' || text === '' ? null : text;
   const unit = text.slice(found[0].length).trim().split(/\s/)[0];
-  return Number(found[0].replace('−', '-')) * (units[unit] || 1);
+  return Number(found[0].replace('−', '-').replaceAll(',', '')) * (units[unit] || 1);
 }
 function compare(a, b, turn) {
   if (a === null || b === null) return (a === null) - (b === null);
