@@ -127,13 +127,13 @@ impl Compared {
             parts.push(markdown(&self.why_unpaired));
         }
         if let Some(table) = self.comparison_table() {
-            parts.push(crate::markdown::table(&table));
+            parts.push(crate::markdown::table(&table).trim_end().to_owned());
         }
         if let Some(across) = &self.across {
-            parts.push(crate::markdown::table(&rank_table(across)));
+            parts.push(crate::markdown::table(&rank_table(across)).trim_end().to_owned());
         }
         if let Some(table) = self.difference_table() {
-            parts.push(crate::markdown::table(&table));
+            parts.push(crate::markdown::table(&table).trim_end().to_owned());
         }
         parts.join("\n\n").trim_end().to_owned() + "\n"
     }
