@@ -88,8 +88,8 @@ impl<'a> Report<'a> {
         format!(
             "Accuracy is the share of test images that were right, mean over seeds. Intervals are at {}: Wilson's for \
              one seed and for pipelines that do not depend on the seed (it is about that one model), a bootstrap over \
-             seeds and images for several. Times are wall times, medians over all timings, each part for itself, so that parts need not add up; memory is the peak of the whole process; dims are the \
-             numbers that an image became.",
+             seeds and images for several. Times are wall times, medians over all timings, each part for itself, so that parts need not \
+             add up; memory is the peak of the whole process; dims are the numbers that an image became.",
             self.level()
         )
     }

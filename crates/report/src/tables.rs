@@ -436,17 +436,16 @@ pub(crate) fn protocol(report: &Report<'_>) -> Table {
     let of = |path: &[&str]| path.iter().try_fold(protocol?, |value, key| value.get(key));
     let is_searched = report.details.iter().any(|detail| !detail.tuning.is_empty());
     let tuning = of(&["tuning", "trials"]).zip(of(&["tuning", "seconds"])).filter(|_| is_searched);
-    let size = |size: &Value| {
-        let whole = size.as_u64().and_then(|n| usize::try_from(n).ok());
-        whole.map_or_else(|| size.to_string(), grouped)
-    };
     let sizes = meant.get("train_sizes").and_then(Value::as_array).filter(|sizes| !sizes.is_empty());
     facts(
         "Protocol",
         vec![
             ("experiment", run.name.clone()),
             ("seeds", seeds.join(", ")),
-            ("training sizes", or_nothing(sizes, |sizes| sizes.iter().map(size).collect::<Vec<_>>().join(", "))),
+            (
+                "training sizes",
+                or_nothing(sizes, |sizes| sizes.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")),
+            ),
             (
                 "selection",
                 or_nothing(of(&["validation"]).and_then(Value::as_f64).filter(|_| is_searched), |share| {

@@ -109,7 +109,7 @@ fn findings_are_sentences_that_follow_from_the_numbers() {
         "hog-svm leads with 500 images (",
         "%). No crossing in the range from 500 to 60,000 training images: hog-svm is ahead of mlp-2 throughout.",
         "| classifier.l2 = ",
-        "hog-svm leads with 1 trial (",
+        "%) and with 4 trials (",
     ] {
         assert!(markdown.contains(told), "{told}: {markdown}");
     }
@@ -130,22 +130,25 @@ fn findings_are_sentences_that_follow_from_the_numbers() {
 #[test]
 fn differences_within_noise_are_told_in_words_and_greyed() {
     let mut run = run();
-    run.noise = Some(bakeoff_results::Noise { pairs: 40, ratio: 1.05 });
-    run.comparisons =
-        vec![("hog-svm".to_owned(), "mlp-2".to_owned()), ("hog-svm".to_owned(), "pixels-softmax".to_owned())];
+    run.noise = Some(bakeoff_results::Noise { pairs: 40, ratio: 1.08 });
+    let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    // The seeds of the second of the last pair are 15 points apart.
+    run.comparisons = vec![of("hog-svm", "pixels-softmax"), of("pixels-softmax", common::PIPELINES[3])];
     let (markdown, html) = (rendered("markdown", &run, &rows()), rendered("html", &run, &rows()));
-    assert!(markdown.contains("| 1.00 times (within noise) |") && markdown.contains("| 0.909 times |"), "{markdown}");
-    assert!(
-        markdown.contains("| undecided (within noise) |") && markdown.contains("| hog-svm is better |"),
-        "{markdown}"
-    );
-    assert!(
-        markdown.contains("the first is not told apart in time, within the machine's noise (111 s and 111 s)"),
-        "{markdown}"
-    );
+    for told in [
+        "| 1.00 times (within noise) |",
+        "| 0.909 times |",
+        "| undecided (within noise) |",
+        "| hog-svm is better |",
+        "the first is not told apart in time, within the machine's noise (101 s and 106 s)",
+        "1 of 2 are beyond noise; the grey ones are within noise.",
+    ] {
+        assert!(markdown.contains(told), "{told}: {markdown}");
+    }
     assert!(!html.contains("(within noise)"));
     assert_eq!(html.matches("<tr class=\"noise\">").count(), 1);
-    assert_eq!(html.matches("<td class=\"number within-noise\">").count(), 3, "of four beside the leader one differs");
+    // Beside the leader three take from 106 to 111 s, as it does; one takes 101 s.
+    assert_eq!(html.matches("<td class=\"number within-noise\">").count(), 3);
 }
 
 #[test]

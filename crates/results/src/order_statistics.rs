@@ -43,6 +43,6 @@ mod tests {
         let (r, coverage) = rank(500, 0.95).unwrap();
         assert!(r == 228 && (0.95..0.96).contains(&coverage), "{r} {coverage}");
         assert_eq!((rank(5, 0.95), rank(1, 0.5), rank(0, 0.5)), (None, None, None));
-        assert!((whole(5) - 0.9375).abs() < 1e-15 && (whole(1) - 0.0).abs() < 1e-15);
+        assert!((whole(5) - 0.9375).abs() < 1e-15 && whole(1).abs() < 1e-15);
     }
 }
