@@ -132,7 +132,7 @@ fn differences_within_noise_are_told_in_words_and_greyed() {
     let mut run = run();
     run.noise = Some(bakeoff_results::Noise { pairs: 40, ratio: 1.08 });
     let of = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-    // The seeds of the second of the last pair are 15 points apart.
+    // Two seeds say little of the second of the last pair.
     run.comparisons = vec![of("hog-svm", "pixels-softmax"), of("pixels-softmax", common::PIPELINES[3])];
     let (markdown, html) = (rendered("markdown", &run, &rows()), rendered("html", &run, &rows()));
     for told in [
