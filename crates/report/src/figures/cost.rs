@@ -90,7 +90,7 @@ pub(crate) fn cost(report: &Report<'_>, axis: CostAxis) -> Figure {
         format!("{} ({} for {})", named(i), percent(choices[*i].accuracy), (axis.written)(choices[*i].cost))
     };
     let finding = match on.as_slice() {
-        [only] => format!("By {}: {} is the cheapest and the most accurate.", axis.name, told(only)),
+        [only] => format!("By {}: none is cheaper or more accurate than {}.", axis.name, told(only)),
         [first, middle @ .., last] => format!(
             "By {}: the frontier goes from {} to {}{}.{}",
             axis.name,
