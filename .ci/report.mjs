@@ -217,6 +217,15 @@ async function sorts(page) {
   const shares = (await column(page, ".leaderboard", 1)).slice(0, ranked).map(parseFloat);
   check(shares[0] < shares[ranked - 1], `accuracies differ: ${shares}`);
   check(shares.every((share, i) => i === 0 || share >= shares[i - 1]), `accuracies go up: ${shares}`);
+  // Numbers with commas and times with units are sorted by what they mean.
+  const units = { "µs": 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600 };
+  const meant = (text) => Number.parseFloat(text.replaceAll(",", "")) * (units[text.split(" ")[1]] ?? 1);
+  for (const [name, place] of [["dims", 11], ["in all", 8]]) {
+    await page.locator(".leaderboard thead button", { hasText: name }).click();
+    const values = (await column(page, ".leaderboard", place)).slice(0, ranked).map(meant);
+    check(values[0] > values[ranked - 1], `${name} differ: ${values}`);
+    check(values.every((value, i) => i === 0 || value <= values[i - 1]), `${name} go down: ${values}`);
+  }
 }
 
 async function switches(page) {
@@ -284,6 +293,11 @@ async function prints(page, browser, file) {
   check(pages >= 4 && pages < 60, `the PDF has ${pages} pages`);
   const hidden = await page.$$eval("#cost .choice", (all) => all.filter((one) => one.offsetParent === null).length);
   check(hidden === 0, "paper shows every cost");
+  // A4 on its side is so wide within its margins: what is wider would be cut off, or make everything smaller.
+  await page.setViewportSize({ width: 1032, height: 703 });
+  const cut = await page.$$eval("table, figure, pre", (all) => all.filter((one) => one.getBoundingClientRect().right > 1033).map((one) => one.textContent.slice(0, 60)));
+  check(cut.length === 0, `paper is too narrow for ${cut}`);
+  await page.setViewportSize(wide);
   await page.emulateMedia({ media: null });
 }
 
