@@ -16,7 +16,7 @@ pub(crate) struct CostAxis {
     pub(crate) name: &'static str,
     /// Under the axis.
     title: &'static str,
-    /// In the sentence "… is the cheapest: …".
+    /// In the sentence "… for 1.20 s".
     of: fn(&Report<'_>, &PipelineSummary) -> Option<f64>,
     written: fn(f64) -> String,
 }
