@@ -32,8 +32,8 @@ RUNS = [
     ("bag-of-words", CIFAR, 600, 8192, {"fisher-svm": (0.63, 1), "visual-words-svm": (0.64, 1)}),
     # 73% is promised and 73.2% was found; clusters depend on the machine's vectors, so half a point is left to them.
     ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.725, 1)}),
-    # Training memory below 4 GB at full dimensions. No accuracy was promised; a run that learns nothing is at 0.1.
-    ("imagenet-2011", DIGITS, 1800, 3814, {"imagenet-2011": (0.5, 1)}),
+    # Training memory below 4 GB at full dimensions. No accuracy was promised; 92.7% was found with 600 photos.
+    ("imagenet-2011", DIGITS, 1800, 3814, {"imagenet-2011": (0.88, 1)}),
     # No bound was promised for the photos; a run that learns nothing is at 0.1.
     ("folder", DIGITS, 300, 2048, {"hog-svm": (0.8, 1), "mlp-2": (0.3, 1)}),
 ]

@@ -25,7 +25,7 @@ pub struct Learned<'a> {
 }
 
 /// Classes, units and words that are shown.
-const MOST: usize = 40;
+const MOST: usize = 30;
 
 /// The galleries of a pipeline; none when nothing of it is a picture. Pipelines of several branches or several features have rows whose
 /// parts stand for different things; they are left out.
