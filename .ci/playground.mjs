@@ -153,6 +153,24 @@ const canvasOf = (page, id) => page.evaluate((id) => document.getElementById(id)
 // ---- the spiral, and a link to it
 
 const first = await open("#preset=spiral,300,2,0.1,1");
+// A click on a unit shows what it answers and what it adds up.
+{
+  const unitsShown = async () => [await text(first, "unit"), await canvasOf(first, "unit-across"), await canvasOf(first, "unit-up")];
+  const [described, ...shown] = await unitsShown();
+  check(described.includes("Unit 1 of hidden 2") && shown[0] !== shown[1], `the units of the space are shown: ${described}`);
+  // The fifth of twenty units in the first of two hidden layers, as draw.js puts them.
+  const position = await first.evaluate(() => {
+    const { clientWidth, clientHeight } = document.getElementById("network");
+    const [step, room] = [(clientWidth - 60) / 3, (clientHeight - 26) / 20];
+    const apart = Math.min(room, 1.35 * Math.min(34, 0.86 * room, 0.5 * step));
+    return { x: 30 + step, y: 22 + (clientHeight - 26) / 2 + (4 - 9.5) * apart };
+  });
+  await first.locator("#network").click({ position });
+  await until("the unit that was clicked is described", async () => (await text(first, "unit")).includes("Unit 5 of hidden 1"));
+  check((await canvasOf(first, "unit-across")) !== shown[0], "the picture of the unit across is another");
+  await first.selectOption("#layer", "2");
+  await until("the last hidden layer again", async () => (await text(first, "unit")).includes("Unit 1 of hidden 2"));
+}
 await first.click("#run");
 await until("100% on the spiral", async () => (await text(first, "right")) === "100.0 %", 60);
 await first.click("#run");

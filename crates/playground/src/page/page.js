@@ -105,13 +105,18 @@ function draw() {
   drawPlane(canvases.plane, picture, points, version, document.activeElement === canvases.plane ? cross : null);
   drawSpace(canvases.space, picture, points, settings.features);
   units = drawNetwork(canvases.network, picture);
-  if (frame) drawLoss(canvases.loss, frame.curve, el("log").checked);
+  const shows = Boolean(picture?.view.layer);
+  for (const axis of ["across", "up"]) {
+    el(`unit-${axis}`).parentElement.hidden = !shows;
+    if (shows) drawUnit(el(`unit-${axis}`), picture, picture.view.layer, picture.view[axis]);
+  }
+  if (frame) drawLoss(canvases.loss, frame.curve, el("log").checked, settings.classifier === "knn" ? "Neighbours minimise nothing." : "");
 }
 
 function figures() {
   const { picture } = frame;
   el("steps").textContent = frame.steps.toLocaleString("en");
-  el("epochs").textContent = frame.trains ? frame.epochs.toFixed(frame.epochs < 10 ? 1 : 0) : "–";
+  el("epochs").textContent = frame.trains ? frame.epochs < 10 ? frame.epochs.toFixed(1) : Math.round(frame.epochs).toLocaleString("en") : "–";
   el("loss-now").textContent = Number.isFinite(picture?.loss) ? short(picture.loss) : "–";
   el("right").textContent = picture ? `${(100 * picture.accuracy).toFixed(1)} %` : "–";
   el("n-weights").textContent = picture ? picture.n_weights.toLocaleString("en") : "–";
