@@ -383,6 +383,9 @@ fn without_clothes() -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bakeoff_core::{Images, Labels};
+    use ndarray::Array4;
+    use rand::Rng;
 
     fn mirrored(image: &[u8], width: usize) -> Vec<u8> {
         image
@@ -401,6 +404,28 @@ mod tests {
         assert!((79..=121).contains(&left.len()), "{}", left.len());
         for i in left {
             assert!(!has_left_head(&mirrored(images.image(i), 32), images.shape()), "image {i}");
+        }
+    }
+
+    #[test]
+    fn a_pixel_that_is_nearly_always_dark_does_not_outshine_the_others() {
+        let mut rng = Seed(1).rng();
+        // Two classes, light on the left or on the right; the first pixel is lit once, and hardly.
+        let pixels = Array4::from_shape_fn((200, 8, 8, 1), |(i, y, x, _)| {
+            let is_light = (x < 4) == (i % 2 == 0);
+            match (y, x) {
+                (0, 0) => u8::from(i == 0),
+                _ => rng.gen_range(if is_light { 100..200 } else { 60..160 }),
+            }
+        });
+        let labels = Labels::new((0..200).map(|i| i % 2).collect(), 2).unwrap();
+        let train = Labelled::new(Images::new(pixels).unwrap(), labels).unwrap();
+        let both = trained(&train, 1, Seed(2)).unwrap();
+        for (model, name) in [(&both.linear, "softmax"), (&both.net, "the net")] {
+            let shown = galleries(&**model, name, (8, 8, 1), &["left".to_owned(), "right".to_owned()]);
+            let shades = image::load_from_memory(&shown[0].pictures[0].png).unwrap().to_luma8().into_raw();
+            let grey = shades.iter().filter(|shade| shade.abs_diff(128) < 12).count();
+            assert!(shades.len() == 64 && grey < 32, "{name}: {grey} of 64 pixels are grey");
         }
     }
 
