@@ -150,6 +150,28 @@ const canvasOf = (page, id) => page.evaluate((id) => document.getElementById(id)
   await close(page);
 }
 
+// Numbers out of their range are told by the name of their field, and change nothing.
+{
+  const page = await open("#preset=spiral,100,2,0.1,1");
+  const hash = await page.evaluate(() => location.hash);
+  for (const [field, value, part] of [
+    ["[name=batch]", "0", "Batch"], ["[name=l2]", "-2", "λ (L2)"], ["[name=hidden]", "0", "above 0"], ["[name=hidden]", "65", "64 units"],
+    ["[name=learning_rate]", "0", "above 0"], ["#preset-classes", "5", "classes"], ["#preset-points", "", "points"],
+  ]) {
+    const before = await page.inputValue(field);
+    await page.fill(field, value);
+    await page.locator(field).blur();
+    await until(`${field} = ${value} is told`, async () => (await text(page, "told")).includes(part));
+    check(!(await text(page, "told")).includes("message"), `${field} = ${value}: ${await text(page, "told")}`);
+    await page.fill(field, before);
+    await page.locator(field).blur();
+    await until("it is well again", async () => (await text(page, "told")) === "");
+  }
+  await until("the first state again", async () => (await page.evaluate(() => location.hash)).startsWith(hash.split("&")[0]));
+  await close(page);
+}
+say("numbers out of range are refused in words");
+
 // ---- the spiral, and a link to it
 
 const first = await open("#preset=spiral,300,2,0.1,1");
