@@ -150,9 +150,49 @@ const canvasOf = (page, id) => page.evaluate((id) => document.getElementById(id)
   await close(page);
 }
 
+// Numbers out of their range are told by the name of their field, and change nothing.
+{
+  const page = await open("#preset=spiral,100,2,0.1,1");
+  const hash = await page.evaluate(() => location.hash);
+  for (const [field, value, part] of [
+    ["[name=batch]", "0", "Batch"], ["[name=l2]", "-2", "λ (L2)"], ["[name=hidden]", "0", "above 0"], ["[name=hidden]", "65", "64 units"],
+    ["[name=learning_rate]", "0", "above 0"], ["#preset-classes", "5", "classes"], ["#preset-points", "", "points"],
+  ]) {
+    const before = await page.inputValue(field);
+    await page.fill(field, value);
+    await page.locator(field).blur();
+    await until(`${field} = ${value} is told`, async () => (await text(page, "told")).includes(part));
+    check(!(await text(page, "told")).includes("message"), `${field} = ${value}: ${await text(page, "told")}`);
+    await page.fill(field, before);
+    await page.locator(field).blur();
+    await until("it is well again", async () => (await text(page, "told")) === "");
+  }
+  await until("the first state again", async () => (await page.evaluate(() => location.hash)).startsWith(hash.split("&")[0]));
+  await close(page);
+}
+say("numbers out of range are refused in words");
+
 // ---- the spiral, and a link to it
 
 const first = await open("#preset=spiral,300,2,0.1,1");
+// A click on a unit shows what it answers and what it adds up.
+{
+  const unitsShown = async () => [await text(first, "unit"), await canvasOf(first, "unit-across"), await canvasOf(first, "unit-up")];
+  const [described, ...shown] = await unitsShown();
+  check(described.includes("Unit 1 of hidden 2") && shown[0] !== shown[1], `the units of the space are shown: ${described}`);
+  // The fifth of twenty units in the first of two hidden layers, as draw.js puts them.
+  const position = await first.evaluate(() => {
+    const { clientWidth, clientHeight } = document.getElementById("network");
+    const [step, room] = [(clientWidth - 60) / 3, (clientHeight - 26) / 20];
+    const apart = Math.min(room, 1.35 * Math.min(34, 0.86 * room, 0.5 * step));
+    return { x: 30 + step, y: 22 + (clientHeight - 26) / 2 + (4 - 9.5) * apart };
+  });
+  await first.locator("#network").click({ position });
+  await until("the unit that was clicked is described", async () => (await text(first, "unit")).includes("Unit 5 of hidden 1"));
+  check((await canvasOf(first, "unit-across")) !== shown[0], "the picture of the unit across is another");
+  await first.selectOption("#layer", "2");
+  await until("the last hidden layer again", async () => (await text(first, "unit")).includes("Unit 1 of hidden 2"));
+}
 await first.click("#run");
 await until("100% on the spiral", async () => (await text(first, "right")) === "100.0 %", 60);
 await first.click("#run");

@@ -1,6 +1,6 @@
 //! C3, C4: the activations and their derivatives, the same net with each, and what a net without any is.
 
-use crate::figure::{Chart, Series, mean, number, panels, percent, plain, span, table};
+use crate::figure::{Chart, Series, mean, number, panels, percent, plain, span, table, whole};
 use crate::learn::{Scaled, accuracy, count, fitted, learned_affines};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::Positive;
@@ -31,7 +31,7 @@ const KINDS: [(ActivationName, Activation, &str, &str); 7] = [
     (ActivationName::Relu, Activation::Relu, "ReLU", "max(0, x)"),
     (ActivationName::LeakyRelu, Activation::LeakyRelu { slope: 0.2 }, "leaky ReLU", "max(0.2x, x)"),
     (ActivationName::Softplus, Activation::Softplus, "softplus", "log(1 + eˣ)"),
-    (ActivationName::Elu, Activation::Elu { alpha: 1.0 }, "ELU", "x above 0, else eˣ − 1"),
+    (ActivationName::Elu, Activation::Elu { alpha: 1.0 }, "ELU", "x if x > 0, else α (eˣ − 1), α = 1"),
     (ActivationName::Identity, Activation::Identity, "none", "x"),
 ];
 
@@ -79,8 +79,8 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab activations --seed 1: does the order change? Differences within the spread of the seeds are none.",
-        "Give sigmoid ten times the epochs in an experiment file (classifier = { kind = \"mlp\", activation = \"sigmoid\", epochs = 100 }): it is slower, not weaker.",
+        "`bakeoff lab activations --seed 1`: does the order change? A difference that is smaller than the spread over the seeds says nothing.",
+        "Give sigmoid ten times the epochs in an experiment file (`classifier = { kind = \"mlp\", activation = \"sigmoid\", epochs = 100 }`): is it weaker, or only slower?",
         "Write the collapsed product the other way round, W₁ W₂, as the slide has it: do the shapes even fit?",
     ];
     Ok(page)
@@ -163,22 +163,33 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "ReLU is a good default.",
             relu > best.1 - 0.03,
-            format!("{} on shapes, within 3 points of the best, {} with {}", percent(relu), best.0, percent(best.1)),
+            if best.0 == "ReLU" {
+                format!("of all activations ReLU does best on shapes, with {} of the test images", percent(relu))
+            } else {
+                format!(
+                    "ReLU is right in {} of the test images of shapes, within 3 points of the best, {} with {}",
+                    percent(relu),
+                    best.0,
+                    percent(best.1)
+                )
+            },
         ),
         Claim::new(
             "Without activation a two-layer net is a linear classifier.",
             largest_difference < 1e-4 * largest_score && same_classes == m.test_images,
             format!(
-                "its scores, up to {}, differ from those of (W₂ W₁) x + (W₂ b₁ + b₂) by {} at most, and all {same_classes} images get the same class",
+                "the scores of a net without activation, up to {}, differ from (W₂ W₁) x + (W₂ b₁ + b₂) by {} at most, and {} of {} images get the same class",
                 number(largest_score),
-                number(largest_difference)
+                number(largest_difference),
+                whole(same_classes),
+                whole(m.test_images)
             ),
         ),
         Claim::new(
             "It can do no more than one, whatever its hidden units.",
             none < relu - 0.05 && (none - m.linear).abs() < 0.08,
             format!(
-                "{} against {} for the softmax classifier and {} with ReLU",
+                "without activation the net is right in {}, a softmax classifier in {}, and the net with ReLU in {}",
                 percent(none),
                 percent(m.linear),
                 percent(relu)
@@ -200,7 +211,7 @@ fn curves() -> Markup {
             let series = vec![Series::line("value", line(&values)), Series::line("slope", line(&slopes))];
             let chart = Chart {
                 finding: format!(
-                    "φ(x) = {formula}; slopes from {} to {}.",
+                    "φ(x) = {formula}. Slopes here from {} to {}.",
                     number(span(&slopes).0),
                     number(span(&slopes).1)
                 ),
@@ -227,10 +238,10 @@ fn nets(m: &Measured) -> Markup {
         vec![net.activation.to_owned(), percent(net.mean), format!("{} to {}", percent(lo), percent(hi))]
     };
     let mut rows: Vec<Vec<String>> = m.nets.iter().map(row).collect();
-    rows.push(vec!["softmax classifier".to_owned(), percent(m.linear), "deterministic".to_owned()]);
+    rows.push(vec!["softmax classifier".to_owned(), percent(m.linear), "no seed in it".to_owned()]);
     html! {
-        p { "One hidden layer of " (m.hidden[0]) " units on the pixels of shapes, " (m.training_images) " images, " (m.epochs) " epochs with the same rate, " (m.seeds) " seeds; " (m.test_images) " test images." }
-        (table("", &["activation", "mean test accuracy", "over the seeds"], &rows))
+        p { "One hidden layer of " (m.hidden[0]) " units on the pixels of shapes, " (whole(m.training_images)) " images, " (m.epochs) " epochs with the same rate, " (m.seeds) " seeds; " (whole(m.test_images)) " test images." }
+        (table("", &["activation", "mean test accuracy", "least to greatest over the seeds"], &rows))
     }
 }
 
@@ -238,7 +249,7 @@ fn collapsed(m: &Measured) -> Markup {
     let Collapse { scores, largest_score, largest_difference, .. } = m.collapse;
     html! {
         p {
-            "The trained net without activation and its collapsed form give " (scores) " scores on the test images. The largest is "
+            "The trained net without activation and its collapsed form give " (whole(scores)) " scores on the test images. The largest is "
             (number(largest_score)) ", the largest difference " (number(largest_difference)) ": rounding in f32, and nothing else."
         }
     }

@@ -4,7 +4,7 @@
 //! L = (1/n) Σ −log p + λ Σ W², each from several starts and on several draws of the training points.
 
 use crate::field::{FINE, Field};
-use crate::figure::{Frame, mean, number, panel, panels, percent, points, table};
+use crate::figure::{Frame, mean, number, panel, panels, percent, points, table, whole};
 use crate::learn::{accuracy, count, fitted};
 use crate::points::{Points, moons};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
@@ -102,9 +102,9 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     page.parts = vec![Part::new("Nine nets", pictures(&measured, seed)?), Part::new("Errors", errors(&measured))];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab capacity --seed 1: which of the nine pictures change, and which hardly?",
-        "Read the table along a row and down a column: which way does the test error fall without the training error saying so?",
-        "bakeoff lab playground: put points of your own, move λ, and watch the boundary straighten.",
+        "`bakeoff lab capacity --seed 1`: which of the nine pictures change, and which hardly?",
+        "Read the pictures along a row and down a column: which way does the test error fall without the training error saying so?",
+        "`bakeoff lab playground`: put points of your own, move λ, and watch the boundary straighten.",
     ];
     Ok(page)
 }
@@ -158,7 +158,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "A stronger penalty takes capacity away from the same 20 units.",
             rises(&by_lambda) && falls(&lengths),
             format!(
-                "with λ = 0.001, 0.01 and 0.1 their training error is {} and their boundary {} units long",
+                "with λ = 0.001, 0.01 and 0.1 the training error of 20 units is {}, and the length of their boundary {}",
                 listed(&by_lambda, percent),
                 listed(&lengths, number)
             ),
@@ -187,11 +187,11 @@ fn pictures(m: &Measured, seed: Seed) -> Result<Markup, LabError> {
             points(drawing, &train.places(), train.classes(), 3.0);
         });
         let finding =
-            format!("Error in training {}, in test {} (means).", percent(net.train_error), percent(net.test_error));
+            format!("Mean errors: {} in training, {} in test.", percent(net.train_error), percent(net.test_error));
         shown.push(panel(&format!("{} units, λ = {}", net.units, net.lambda), &picture, &finding));
     }
     Ok(html! {
-        p { "The first of " (m.seeds) " draws of " (m.training_points) " training points: units grow downwards, the penalty to the right." }
+        p { "The first of " (m.seeds) " draws of " (m.training_points) " training points: units grow downwards, the penalty to the right. Errors are means over all draws." }
         div.nine { (panels(&shown)) }
     })
 }
@@ -208,6 +208,6 @@ fn errors(m: &Measured) -> Markup {
     let rows: Vec<Vec<String>> = m.nets.iter().map(row).collect();
     html! {
         (table("", &["net", "training error", "test error", "length of the boundary"], &rows))
-        p.note { "Means over " (m.seeds) " draws of " (m.training_points) " training points, each with a start of its own; " (m.test_points) " test points. The moons overlap: nobody gets all of them right." }
+        p.note { "Means over " (m.seeds) " draws of " (m.training_points) " training points, each with a start of its own; " (whole(m.test_points)) " test points. The boundary is measured within the picture, in units of its axes. The moons overlap: nobody gets all of them right." }
     }
 }

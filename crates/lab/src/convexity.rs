@@ -6,7 +6,7 @@
 
 mod slices;
 
-use crate::figure::{Chart, Series, number, panels, percent, plain, span, table};
+use crate::figure::{Chart, Series, number, panels, percent, plain, span, table, whole};
 use crate::learn::plain_shape;
 use crate::points::normal;
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
@@ -84,7 +84,7 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab convexity --seed 1: other weights, other lines. The four moods come back.",
+        "`bakeoff lab convexity --seed 1`: other weights, other lines. Do the four moods come back?",
         "Is a sum of convex functions convex? A maximum? Both are in the SVM loss. And a convex function of a ReLU?",
         "A convex loss has one valley, and every descent ends in it. Why do networks train all the same?",
     ];
@@ -195,33 +195,35 @@ fn measure(setting: &Setting<'_>) -> Measured {
 fn claims(m: &Measured) -> Vec<Claim> {
     let violations: usize = m.linear.iter().map(|of| of.violations).sum();
     let worst = span(&m.linear.iter().map(|of| of.worst).collect::<Vec<_>>()).1;
-    let counts: Vec<String> = m.moods.iter().map(|found| format!("{} {}", found.count, found.mood)).collect();
+    let counts: Vec<String> =
+        m.moods.iter().map(|found| format!("{} are {}", whole(found.count), found.mood)).collect();
     vec![
         Claim::new(
             "Softmax and SVM losses of a linear classifier are convex, with L1 and with L2.",
             violations == 0,
             format!(
-                "{violations} violations of Jensen's inequality in {} samples of each of {} losses (the closest was {} of the chord's height above it; up to 1e−9 is rounding)",
-                m.samples,
+                "{violations} violations of Jensen's inequality in {} samples of each of {} losses of linear classifiers (where one came closest, it lay {} of the chord's height {} the chord; up to 1e−9 above is rounding)",
+                whole(m.samples),
                 m.linear.len(),
-                number(worst)
+                number(worst.abs()),
+                if worst > 0.0 { "above" } else { "below" }
             ),
         ),
         Claim::new(
-            "The loss of a network is not.",
+            "The loss of a network is not convex.",
             m.net.violations > 0,
             format!(
-                "{} violations in {} samples, {}, the worst by {} of the chord's height",
+                "{} violations in {} samples of a net's loss, {}, the worst by {} of the chord's height",
                 m.net.violations,
-                m.samples / 4,
+                whole(m.samples / 4),
                 percent(m.net.violations as f64 / (m.samples / 4).max(1) as f64),
                 percent(m.net.worst)
             ),
         ),
         Claim::new(
-            "Slices through it look convex, clearly non-convex, with local minima, or wild.",
+            "Slices through a network's loss look convex, clearly non-convex, with local minima, or wild.",
             m.moods.iter().all(|found| found.count > 0),
-            format!("of {} slices, {}", m.slices_searched, counts.join(", ")),
+            format!("of {} slices through losses of nets {}", whole(m.slices_searched), counts.join(", ")),
         ),
     ]
 }
@@ -242,21 +244,20 @@ fn two_functions() -> Markup {
         .panel(name)
     };
     panels(&[
-        chart("x²", |x| x * x, (-2.0, 3.0), (-1.0, 16.0), "Every chord lies above: convex."),
-        chart("cos x", f64::cos, (-2.5, 2.5), (-1.3, 1.3), "This chord lies below: not convex."),
+        chart("x²", |x| x * x, (-2.0, 3.0), (-1.0, 16.0), "Every chord lies above the function: convex."),
+        chart("cos x", f64::cos, (-2.5, 2.5), (-1.3, 1.3), "This chord lies below the function: not convex."),
     ])
 }
 
 fn sampled(m: &Measured) -> Markup {
-    let row = |of: &Sampled, samples: usize| {
-        vec![of.name.to_owned(), samples.to_string(), of.violations.to_string(), number(of.worst)]
-    };
+    let row =
+        |of: &Sampled, samples: usize| vec![of.name.to_owned(), whole(samples), whole(of.violations), number(of.worst)];
     let rows: Vec<Vec<String>> =
         m.linear.iter().map(|of| row(of, m.samples)).chain([row(&m.net, m.samples / 4)]).collect();
     html! {
-        p { "Ends a and b are drawn with sizes from 0.1 to 10 and t from 0 to 1. The last column is how far f lay above the chord at worst, in shares of the chord's height." }
-        (table("", &["loss", "samples", "violations", "worst"], &rows))
-        p.note { (ROWS) " rows of " (D) " numbers, " (K) " classes; the net has " (m.net_weights) " numbers." }
+        p { "Ends a and b are drawn with sizes from 0.1 to 10 and t from 0 to 1. The last column is the highest that f lay over its chord, in shares of the chord's height; below 0 it was always under it." }
+        (table("", &["loss", "samples", "violations", "highest over the chord"], &rows))
+        p.note { (ROWS) " rows of " (D) " numbers, " (K) " classes; the net has " (whole(m.net_weights)) " weights and biases." }
     }
 }
 
@@ -267,11 +268,11 @@ fn moods(m: &Measured) -> Markup {
         };
         let points: Vec<(f64, f64)> = slice.places().into_iter().zip(slice.losses.iter().copied()).collect();
         Chart {
-            finding: format!("{} {} of {} slices.", found.criterion, found.count, m.slices_searched),
+            finding: format!("{} {} of {} slices.", found.criterion, whole(found.count), whole(m.slices_searched)),
             x: Axis::linear(points.iter().map(|at| at.0)),
             y: Axis::linear(slice.losses.iter().copied()),
             x_title: "t",
-            y_title: "",
+            y_title: "loss",
             x_written: &plain,
             y_written: &plain,
             series: vec![Series::line("loss", points)],

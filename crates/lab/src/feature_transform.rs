@@ -78,12 +78,16 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
         boundary: boundary(&*in_polar)?,
     };
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
-    page.formulas = vec!["s = W x + b of (x, y)", "r = √(x² + y²), θ = atan2(y, x), then s = W (r, θ) + b"];
+    page.formulas = vec![
+        "s = W x + b of (x, y)",
+        "r = √(x² + y²), θ = atan2(y, x), then s = W (r, θ) + b",
+        "(atan(y/x) would give a point and its opposite the same angle; atan2 tells them apart)",
+    ];
     page.parts = vec![Part::new("Before, after, and mapped back", pictures(&measured, &train, &*plane, &*in_polar))];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab feature-transform --seed 1: other points. Does the line stay upright?",
-        "A transform by hand needs somebody who sees that the data is round. Two moons are not: look at space-warp, where a network finds its own.",
+        "`bakeoff lab feature-transform --seed 1`: other points. Does the line stay upright?",
+        "A transform by hand needs somebody who sees that the data is round. Two moons are not: look at `bakeoff lab space-warp`, where a network finds its own transform.",
         "r alone would do: the weight of θ is what is left of chance in the training points.",
     ];
     Ok(page)
@@ -105,13 +109,13 @@ fn claims(measured: &Measured) -> Vec<Claim> {
         Claim::new(
             "In x and y no straight line separates the classes.",
             plane.test < 0.75,
-            format!("{} of the test points are right, under 75%", percent(plane.test)),
+            format!("in x and y a linear classifier gets {} of the test points right, under 75%", percent(plane.test)),
         ),
         Claim::new(
             "In polar coordinates a straight line does.",
             polar.test > 0.99 && polar.train == 1.0,
             format!(
-                "{} of the training and {} of the test points are right, over 99%",
+                "in r and θ it gets {} of the training and {} of the test points right, over 99%",
                 percent(polar.train),
                 percent(polar.test)
             ),
@@ -120,7 +124,7 @@ fn claims(measured: &Measured) -> Vec<Claim> {
             "Mapped back, the boundary is a circle.",
             boundary.off_a_circle < 0.1 && (1.0..1.5).contains(&boundary.radius),
             format!(
-                "a radius of {}, between the disc's 1 and the ring's 1.5, that changes by {} at most around the circle, under 10%",
+                "mapped back, the boundary has a radius of {}, between the disc's 1 and the ring's 1.5, that changes by {} at most around the circle, under 10%",
                 number(boundary.radius),
                 percent(boundary.off_a_circle)
             ),
@@ -151,17 +155,20 @@ fn pictures(measured: &Measured, train: &Points, plane: &dyn Model, in_polar: &d
         panel(
             "In x and y",
             &picture(frame, &before, &train.places(), label[0], ("x", "y")),
-            &format!("{} of the test points.", percent(measured.plane.test)),
+            &format!("A straight line: {} of the test points are right.", percent(measured.plane.test)),
         ),
         panel(
             "In r and θ",
             &picture(wide, &after, &turned, label[1], ("r", "θ")),
-            &format!("{} of the test points.", percent(measured.polar.test)),
+            &format!("A straight line again: {} of the test points are right.", percent(measured.polar.test)),
         ),
         panel(
             "Mapped back to x and y",
             &picture(frame, &back, &train.places(), label[2], ("x", "y")),
-            &format!("The same boundary: a radius of {}.", number(measured.boundary.radius)),
+            &format!(
+                "The line of r and θ, mapped back: a circle of radius {}, with a small step where θ jumps from π to −π.",
+                number(measured.boundary.radius)
+            ),
         ),
     ];
     let row = |name: &str, of: &Accuracies| vec![name.to_owned(), percent(of.train), percent(of.test)];

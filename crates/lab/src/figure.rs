@@ -12,6 +12,8 @@ pub(crate) struct Series {
     pub(crate) band: Vec<(f64, f64)>,
     /// Whether every point has a mark.
     pub(crate) is_marked: bool,
+    /// Whether nothing joins the points.
+    pub(crate) is_scattered: bool,
 }
 
 impl Series {
@@ -23,6 +25,11 @@ impl Series {
     /// A line with a mark at every point.
     pub(crate) fn marked(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         Self { is_marked: true, ..Self::line(name, points) }
+    }
+
+    /// Marks without a line.
+    pub(crate) fn scattered(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Self { is_scattered: true, ..Self::marked(name, points) }
     }
 
     /// With a band from (lower, upper) at each point.
@@ -58,10 +65,23 @@ impl Chart<'_> {
 
     /// A small chart among others; a legend is theirs together.
     pub(crate) fn panel(&self, title: &str) -> Markup {
-        panel(title, &self.drawn(Width::Narrow, 250.0), &self.finding)
+        panel(title, &self.drawn_as(Width::Narrow, 250.0, &format!("{title}: {}", self.seen())), &self.finding)
+    }
+
+    /// What is to be seen, in words: the finding, or the lines by name.
+    fn seen(&self) -> String {
+        if self.finding.is_empty() {
+            self.series.iter().map(|series| series.name.as_str()).collect::<Vec<_>>().join(", ")
+        } else {
+            self.finding.clone()
+        }
     }
 
     fn drawn(&self, width: Width, height: f64) -> Markup {
+        self.drawn_as(width, height, &self.finding)
+    }
+
+    fn drawn_as(&self, width: Width, height: f64, label: &str) -> Markup {
         let plot = Plot {
             width,
             height,
@@ -72,7 +92,7 @@ impl Chart<'_> {
             y_title: self.y_title,
             x_written: self.x_written,
             y_written: self.y_written,
-            label: &self.finding,
+            label,
         };
         plot.draw(|drawing| self.series.iter().enumerate().for_each(|(i, series)| series.draw(Mark(i), drawing)))
     }
@@ -87,7 +107,9 @@ impl Series {
             if !self.band.is_empty() {
                 drawing.band(&side(|band| band.0), &side(|band| band.1));
             }
-            drawing.line(&self.points);
+            if !self.is_scattered {
+                drawing.line(&self.points);
+            }
             let ends = [self.points.first(), self.points.last()];
             let marked: Vec<_> =
                 if self.is_marked { self.points.iter().collect() } else { ends.into_iter().flatten().collect() };
@@ -106,9 +128,9 @@ pub(crate) fn panel(title: &str, picture: &Markup, finding: &str) -> Markup {
     html! { figure { @if !title.is_empty() { h3 { (title) } } (picture) @if !finding.is_empty() { figcaption { (finding) } } } }
 }
 
-/// Pictures side by side, as many as the page is wide.
+/// Pictures side by side, as many as the page is wide; four stand two by two.
 pub(crate) fn panels(shown: &[Markup]) -> Markup {
-    html! { div.panels { @for panel in shown { (panel) } } }
+    html! { div.panels.pairs[shown.len() == 4] { @for panel in shown { (panel) } } }
 }
 
 /// From where to where a picture of the plane goes.
@@ -186,7 +208,7 @@ pub(crate) fn bars(values: &[f64], label: &str, x_title: &str) -> Markup {
 /// A table whose first column names its rows; other columns are numbers.
 pub(crate) fn table(caption: &str, heads: &[&str], rows: &[Vec<String>]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 @if !caption.is_empty() { caption { (caption) } }
                 thead { tr { @for (i, head) in heads.iter().enumerate() { th.number[i > 0] scope="col" { (head) } } } }
@@ -209,6 +231,17 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
+/// A whole number with commas between its thousands.
+pub(crate) fn whole(value: usize) -> String {
+    let mut text = value.to_string();
+    let mut at = text.len();
+    while at > 3 {
+        at -= 3;
+        text.insert(at, ',');
+    }
+    text
+}
+
 /// A number of any size with about three digits.
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
@@ -216,6 +249,7 @@ pub(crate) fn number(value: f64) -> String {
         _ if !value.is_finite() => return "–".to_owned(),
         0.0 => "0".to_owned(),
         _ if !(0.001..1e6).contains(&size) => format!("{value:.1e}"),
+        _ if size >= 999.5 => format!("{}{}", if value < 0.0 { "-" } else { "" }, whole(size.round() as usize)),
         _ => format!("{value:.*}", (2 - size.log10().floor() as i32).clamp(0, 5) as usize),
     };
     text.replace('-', "−")
@@ -271,7 +305,12 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_and_a_true_minus() {
-        assert_eq!([0.0, 0.12345, -12.345, 1234.5, 1.5e-7].map(number), ["0", "0.123", "−12.3", "1234", "1.5e−7"]);
+        assert_eq!([0.0, 0.12345, -12.345, 1234.5, 1.5e-7].map(number), ["0", "0.123", "−12.3", "1,234", "1.5e−7"]);
+        assert_eq!(
+            [0, 7, 999, 1000, 10_800, 524_288, 2_097_152].map(whole),
+            ["0", "7", "999", "1,000", "10,800", "524,288", "2,097,152"]
+        );
+        assert_eq!([number(-1234.5), number(999.7)], ["−1,234", "1,000"]);
         assert_eq!(number(f64::NAN), "–");
         assert_eq!([plain(-0.5), power(1e-8), power(0.01), percent(0.8765)], ["−0.5", "1e−8", "0.01", "87.6%"]);
     }

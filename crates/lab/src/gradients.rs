@@ -73,16 +73,17 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
         "L = (1/n) Σᵢ −log p(yᵢ | xᵢ) + λ Σ W², with scores W₂ tanh(W₁ x + b₁) + b₂",
-        "backpropagation: ∂L/∂W₂ = Δ₂ᵀ A₁ + 2λ W₂, ∂L/∂b₂ = Σ Δ₂, Δ₁ = (Δ₂ W₂) ⊙ φ′(Z₁), ∂L/∂W₁ = Δ₁ᵀ X + 2λ W₁, ∂L/∂b₁ = Σ Δ₁",
+        "backpropagation, second layer: ∂L/∂W₂ = Δ₂ᵀ A₁ + 2λ W₂, ∂L/∂b₂ = Σ Δ₂",
+        "backpropagation, first layer: Δ₁ = (Δ₂ W₂) ⊙ φ′(Z₁), ∂L/∂W₁ = Δ₁ᵀ X + 2λ W₁, ∂L/∂b₁ = Σ Δ₁",
         "differences: (L(w + h) − L(w − h)) / 2h, wrong by about h² ∂³L/6 + ε L / h",
     ];
     page.parts =
         vec![Part::new("Error against the step", chart(&measured)), Part::new("Every parameter", groups(&measured))];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab gradients --seed 1: other weights, other data, the same V.",
-        "In f32 the floor of the V lies near 1e−3 and not near 1e−10: that is why the project's gradients are checked in f64 and its layers are generic over both.",
-        "A central difference costs two losses a parameter; backpropagation gives all of them for about two. Count: how many losses would a step of AlexNet's 60 million parameters need?",
+        "`bakeoff lab gradients --seed 1`: other weights, other data, the same V.",
+        "All this is in f64, whose rounding is near 1e−16. In f32 it is near 6e−8: where would the bottom of the V lie, and would a wrong gradient be seen?",
+        "A central difference costs two losses a parameter; backpropagation gives all derivatives in one pass forth and one back. How many losses would one step of AlexNet's 60 million parameters need?",
     ];
     Ok(page)
 }
@@ -202,13 +203,13 @@ fn claims(measured: &Measured) -> Vec<Claim> {
         Claim::new(
             "Backpropagation gives the gradients of the full loss with respect to W₁, b₁, W₂ and b₂.",
             worst < 1e-6,
-            format!("the worst of {} derivatives is off by {} of its size, under 1e−6", measured.parameters, number(worst)),
+            format!("the worst of {} derivatives differs from its central difference by {} of its size, under 1e−6", measured.parameters, number(worst)),
         ),
         Claim::new(
             "The error of a central difference falls with the square of the step, of a one-sided one with the step, and rounding makes both grow again.",
             (central - 2.0).abs() < 0.2 && (one_sided - 1.0).abs() < 0.1 && (rounding + 1.0).abs() < 0.25,
             format!(
-                "slopes of {central:.2}, {one_sided:.2} and {rounding:.2} where 2, 1 and −1 are expected; the bottom of the V is {} at h = {}",
+                "on logarithmic scales the errors of central and one-sided differences and of rounding have slopes of {central:.2}, {one_sided:.2} and {rounding:.2}, where 2, 1 and −1 are expected, and the least error is {} at h = {}",
                 number(measured.best.1),
                 number(measured.best.0),
             )
@@ -226,7 +227,7 @@ fn chart(measured: &Measured) -> maud::Markup {
     let errors = measured.steps.iter().flat_map(|s| [s.central, s.one_sided]);
     Chart {
         finding: format!(
-            "Relative error of all {} derivatives together against the step h. From the right, errors fall with h² and h; from the bottom to the left, rounding rules.",
+            "Relative error of all {} derivatives together against the step h. From the right, errors fall with h² and h; left of the bottom, rounding makes them grow again.",
             measured.parameters
         ),
         x: Axis::log(measured.steps.iter().map(|s| s.h)),

@@ -6,7 +6,7 @@
 
 mod change;
 
-use crate::figure::{Chart, Series, bars, number, panel, panels, percent, plain, table};
+use crate::figure::{Chart, Series, bars, panel, panels, percent, plain, table, whole};
 use crate::learn::{Scaled, accuracy, count, fitted, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::NonNegative;
@@ -21,8 +21,8 @@ use bakeoff_features::{ColorHistogram, Hog, Local, Pixels, VisualWords};
 use bakeoff_gallery::{glyphs, picture};
 use bakeoff_linear::Svm;
 use bakeoff_mlp::Mlp;
-use bakeoff_report::pictures;
 use bakeoff_report::plot::Axis;
+use bakeoff_report::{Picture, pictures};
 use bakeoff_unsupervised::KMeans;
 use change::Change;
 use maud::{Markup, html};
@@ -41,6 +41,8 @@ pub(crate) const DEMONSTRATION: Demonstration = Demonstration {
 
 /// Words of the codebook.
 const WORDS: usize = 100;
+/// (height, width) at which the small image and its glyphs are shown.
+const SHOWN: (usize, usize) = (192, 192);
 
 #[derive(Debug, Serialize)]
 struct Measured {
@@ -169,18 +171,18 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
         "color histogram: the share of pixels in each of 4·4·4 bins of red, green and blue",
-        "HoG: per region of 8×8 pixels a histogram of gradient directions, weighted by their strength",
+        "HoG: per region of 8×8 pixels a histogram of gradient directions, weighted by the gradients' strength",
         "visual words: how many local descriptors belong to each of 100 clusters; all three side by side are one vector",
     ];
     page.parts = vec![
-        Part::new("One image", one_image(&splits, &scene, seed)?),
+        Part::new("One image", one_image(&splits, &scene, measured.hog_numbers, seed)?),
         Part::new("Which cue each sees", cues(&measured)),
         Part::new("Accuracy against strength", charts(&measured)),
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff run course-features --dataset cifar-10: HoG and a hue histogram on photographs, with a linear SVM and with a net of 500.",
-        "bakeoff run ./my-photos: the same features on your own images.",
+        "`bakeoff run course-features --dataset cifar-10`: HoG and a hue histogram on photographs, with a linear SVM and with a net of 500.",
+        "`bakeoff run ./my-photos`: hand-made features and nets on your own images, a folder a class.",
         "Which two features together would see all five cues? And is there one that no hand-made feature here sees?",
     ];
     Ok(page)
@@ -254,12 +256,14 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "A color histogram ignores texture and position.",
             color(Cue::Color) > 0.95
+                && guesses(color(Cue::Texture))
                 && guesses(color(Cue::GlobalShape))
                 && guesses(color(Cue::LocalParts))
                 && guesses(color(Cue::TwoModes)),
             format!(
-                "it tells colors apart in {} of the images, and shapes in {}, parts in {} and modes in {}, where a guess has 50%",
+                "a color histogram tells colors apart in {} of the images, but textures in {}, shapes in {}, parts in {} and modes in {}, where a guess has 50%",
                 percent(color(Cue::Color)),
+                percent(color(Cue::Texture)),
                 percent(color(Cue::GlobalShape)),
                 percent(color(Cue::LocalParts)),
                 percent(color(Cue::TwoModes))
@@ -269,7 +273,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "HoG captures texture and shape, and not color.",
             hog(Cue::Texture) > 0.9 && hog(Cue::GlobalShape) > 0.9 && guesses(hog(Cue::Color)),
             format!(
-                "textures {}, shapes {}, colors {}",
+                "HoG tells textures apart in {} of the images, shapes in {}, and colors in {}",
                 percent(hog(Cue::Texture)),
                 percent(hog(Cue::GlobalShape)),
                 percent(hog(Cue::Color))
@@ -278,24 +282,26 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "A 320×240 image has 10,800 numbers of HoG with 8×8 regions and 9 directions.",
             m.hog_numbers == 10_800,
-            format!("the extractor makes {} numbers of it", m.hog_numbers),
+            format!("the extractor makes {} numbers of an image of 320×240", whole(m.hog_numbers)),
         ),
         Claim::new(
-            "HoG is robust to small changes of the image.",
+            "HoG is robust to small changes of light and of position.",
             hog_still - hog_lit < 0.03 && color_still - color_lit > 0.05 && hog_still - hog_moved < 0.1,
             format!(
-                "40 levels more light cost it {} points and the color histogram {}; a shift by one pixel costs it {}",
+                "40 levels more light cost HoG {} points of accuracy and the color histogram {}; a shift by one pixel costs HoG {} (it is not robust to everything: a turn by 10° costs it {}, noise of 8 levels {})",
                 points(hog_still - hog_lit),
                 points(color_still - color_lit),
-                points(hog_still - hog_moved)
+                points(hog_still - hog_moved),
+                points(hog_still - m.under("HoG", "rotation", 1).1),
+                points(hog_still - m.under("HoG", "noise", 1).1)
             ),
         ),
         Claim::new(
             "Side by side the three see what each of them sees.",
             together.iter().all(|difference| *difference > -0.08),
             format!(
-                "all three together are {} points behind the best of them on their worst cue, under 8",
-                points(-together.iter().copied().fold(f64::INFINITY, f64::min))
+                "on the cue where all three together do worst beside the best of them, they are {} points behind it, under 8",
+                points((-together.iter().copied().fold(f64::INFINITY, f64::min)).max(0.0))
             ),
         ),
     ]
@@ -303,7 +309,8 @@ fn claims(m: &Measured) -> Vec<Claim> {
 
 /// A difference of accuracies in points.
 fn points(difference: f64) -> String {
-    format!("{:.1}", 100.0 * difference).replace('-', "−")
+    // Adding 0 takes the sign off −0.
+    format!("{:.1}", (1000.0 * difference).round() / 10.0 + 0.0).replace('-', "−")
 }
 
 /// HoG in the lecture's form, fitted to an image of 320×240: an animal of `shapes`, enlarged tenfold.
@@ -330,7 +337,7 @@ fn whole_image(splits: &Splits) -> Result<(Box<dyn Encoder>, Images), LabError> 
 }
 
 /// The image, what each feature makes of it, and the large image with its glyphs.
-fn one_image(splits: &Splits, scene: &Images, seed: Seed) -> Result<Markup, LabError> {
+fn one_image(splits: &Splits, scene: &Images, hog_numbers: usize, seed: Seed) -> Result<Markup, LabError> {
     let images = splits.train.images().view();
     let position = splits.test.labels().ids().iter().position(|class| *class == 2).unwrap_or(0);
     let image = splits.test.images().view().range(position, position + 1);
@@ -341,32 +348,43 @@ fn one_image(splits: &Splits, scene: &Images, seed: Seed) -> Result<Markup, LabE
     let class = |id: usize| splits.classes[id].clone();
     let colors = values(&ColorHistogram::default())?;
     let counts = values(&VisualWords { norm: Norm::None, ..words() })?;
-    let own = picture(image.image(0), image.shape(), format!("a {} square", class(2)), String::new());
-    let small = glyphs(&Hog { cell: count(4), ..hog() }, image, &[0], &[class(2)]);
-    let large = glyphs(&hog(), scene.view(), &[0], &["320×240 pixels".to_owned()]).map(|mut gallery| {
-        // Glyphs need more room than the small picture under them.
-        gallery.pictures.iter_mut().for_each(|picture| picture.size = (240, 320));
-        gallery.pictures
-    });
+    // Pictures of 32×32 are shown as large as the charts beside them.
+    let enlarged = |mut picture: Picture| -> Picture {
+        picture.size = SHOWN;
+        picture.caption.clear();
+        picture
+    };
+    let own = picture(image.image(0), image.shape(), format!("a {} square", class(2)), String::new()).map(enlarged);
+    let small: Vec<Picture> = glyphs(&Hog { cell: count(4), ..hog() }, image, &[0], &[class(2)])
+        .map_or_else(Vec::new, |gallery| gallery.pictures.into_iter().map(enlarged).collect());
+    let large =
+        glyphs(&hog(), scene.view(), &[0], &["two-headed animal, 320×240 pixels".to_owned()]).map(|mut gallery| {
+            // Glyphs need more room than the small picture under them.
+            gallery.pictures.iter_mut().for_each(|picture| {
+                picture.size = (240, 320);
+                picture.caption.clear();
+            });
+            gallery.pictures
+        });
     let strongest = large.iter().flatten().map(|picture| picture.strokes.len()).sum::<usize>();
     Ok(html! {
-        div.panels {
-            (panel(&class(2), &pictures(&own.into_iter().collect::<Vec<_>>()), "The image, 32×32."))
-            (panel("Color histogram", &bars(&colors, "shares of 64 colors", "bin"), "Shares of 64 colors: where they are is gone."))
-            (panel("HoG", &pictures(&small.map(|gallery| gallery.pictures).unwrap_or_default()), "Directions of edges in cells of 4×4 pixels."))
-            (panel("Visual words", &bars(&counts, "how many descriptors belong to each of 100 words", "word"), &format!("{} descriptors, each with its word of {WORDS}.", number(counts.iter().sum()))))
+        div.panels.pairs {
+            (panel("The image", &pictures(&own.into_iter().collect::<Vec<_>>()), &format!("32×32 pixels, of the class {}.", class(2))))
+            (panel("Color histogram", &bars(&colors, "shares of 64 colors", "bin of color"), "The share of pixels in each of 64 bins of color: where they are is gone."))
+            (panel("HoG", &pictures(&small), "Edges in cells of 4×4 pixels, to be seen; the classifiers below have cells of 8×8."))
+            (panel("Visual words", &bars(&counts, "how many descriptors belong to each of 100 words", "word"), &format!("{} descriptors, each counted at its word of {WORDS}.", counts.iter().sum::<f64>())))
         }
         @if let Some(large) = large {
             h3 { "An image of 320×240" }
             (pictures(&large))
-            p.note { "30·40 cells with 9 directions each; the " (strongest) " strongest strokes are drawn." }
+            p.note { "30·40 regions of 8×8 pixels with 9 directions each, " (whole(hog_numbers)) " numbers; the " (strongest) " strongest are drawn as strokes along the edges." }
         }
     })
 }
 
 fn cues(m: &Measured) -> Markup {
     let row = |seen: &Seen| {
-        let mut cells = vec![seen.name.to_owned(), seen.numbers.to_string()];
+        let mut cells = vec![seen.name.to_owned(), whole(seen.numbers)];
         cells.extend(seen.cues.iter().map(|(_, share)| percent(*share)));
         cells.push(percent(seen.accuracy));
         cells
@@ -377,7 +395,7 @@ fn cues(m: &Measured) -> Markup {
     html! {
         p { "Each pair of classes of shapes differs by one cue. Accuracy within the pair, of classifiers for all ten classes: a guess has 50%." }
         (table("", &heads, &rows))
-        p.note { (m.training_images) " training and " (m.test_images) " test images, " (m.test_images / 5) " of these a pair. A linear SVM on every feature; the net has 256 hidden units." }
+        p.note { (whole(m.training_images)) " training and " (whole(m.test_images)) " test images, " (m.test_images / 5) " of these a pair. A linear SVM on every feature; the net has 256 hidden units." }
     }
 }
 

@@ -4,7 +4,7 @@
 //! at full size for a few images, so every count below is the length of something that exists; what the codes cost in accuracy
 //! is measured on `shapes` with a small mixture, where training takes seconds.
 
-use crate::figure::{number, percent, table};
+use crate::figure::{number, percent, plain, table, whole};
 use crate::learn::{accuracy, count, fitted};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::{Dataset, Encoder, Extractor, Images, Recipe, Seed, Splits, argmax_rows, encode};
@@ -147,8 +147,8 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff run imagenet-2011 --dataset PATH: the whole chain on your own photographs.",
-        "Halve the Gaussians: the numbers halve, and the accuracy? components = 512 in a copy of the experiment.",
+        "`bakeoff run imagenet-2011 --dataset PATH`: the whole chain on your own photographs.",
+        "Halve the Gaussians: the numbers halve, and the accuracy? `components = 512` in a copy of the experiment.",
         "The net that won in 2012 has 60 million weights of 4 bytes. How many images of this chain's floats take as much?",
     ];
     Ok(page)
@@ -288,17 +288,21 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 && sizes(color) == (96, 64, 524_288)
                 && m.systems.iter().all(|system| system.fisher_numbers == expected(system)),
             format!(
-                "the extractors make {:?} and {:?} (numbers of a patch, after PCA, of an image)",
-                sizes(sift),
-                sizes(color)
+                "the extractors make {} numbers a patch, {} after PCA, {} an image of SIFT, and {}, {} and {} of color statistics",
+                sizes(sift).0,
+                sizes(sift).1,
+                whole(sizes(sift).2),
+                sizes(color).0,
+                sizes(color).1,
+                whole(sizes(color).2)
             ),
         ),
         Claim::new(
             "There are about 10,000 patches an image.",
             m.systems.iter().all(|system| (8000..13_000).contains(&system.patches)),
             format!(
-                "{} on an image of {SIDE}×{SIDE}",
-                m.systems.iter().map(|system| system.patches.to_string()).collect::<Vec<_>>().join(" and ")
+                "an image of {SIDE}×{SIDE} pixels has {} patches for the two systems",
+                m.systems.iter().map(|system| whole(system.patches)).collect::<Vec<_>>().join(" and ")
             ),
         ),
         Claim::new(
@@ -306,18 +310,18 @@ fn claims(m: &Measured) -> Vec<Claim> {
             ratios.iter().all(|ratio| *ratio == 32.0)
                 && m.systems.iter().all(|system| system.code_length == system.code_bytes),
             format!(
-                "{} bytes an image become {}; the rows of 1.2 million images in both systems {} become {}",
-                m.systems.first().map_or(0, |system| system.float_bytes),
-                m.systems.first().map_or(0, |system| system.code_bytes),
-                bytes(m.bytes_of_all_as_floats),
-                bytes(m.bytes_of_all_as_codes)
+                "{} bytes an image become {}, and the rows of 1.2 million images in both systems {} instead of {}",
+                m.systems.first().map_or_else(String::new, |system| whole(system.float_bytes)),
+                m.systems.first().map_or_else(String::new, |system| whole(system.code_bytes)),
+                bytes(m.bytes_of_all_as_codes),
+                bytes(m.bytes_of_all_as_floats)
             ),
         ),
         Claim::new(
             "The codes cost little, and late fusion of both systems beats either.",
             fused.0 - fused.1 < 0.05 && fused.0 > alone,
             format!(
-                "on shapes both together reach {} on floats and {} on codes; the better one alone {}",
+                "on the test images of shapes both systems together are right in {} on floats and in {} on codes, the better one alone in {}",
                 percent(fused.0),
                 percent(fused.1),
                 percent(alone)
@@ -343,26 +347,26 @@ fn chain(m: &Measured) -> Markup {
         cells
     };
     let rows = [
-        row("patches of the image", &|s| s.patches.to_string()),
+        row("patches of the image", &|s| whole(s.patches)),
         row("numbers of a patch", &|s| s.numbers.to_string()),
         row("after PCA", &|s| s.reduced.to_string()),
-        row("Gaussians", &|s| s.gaussians.to_string()),
+        row("Gaussians", &|s| whole(s.gaussians)),
         row("regions", &|s| s.regions.to_string()),
-        row("numbers of the Fisher vector", &|s| s.fisher_numbers.to_string()),
-        row("of which are not 0 in one image", &|s| s.not_zero.to_string()),
-        row("groups of 8 numbers", &|s| s.groups.to_string()),
-        row("bytes of their codes", &|s| s.code_length.to_string()),
+        row("numbers of the Fisher vector", &|s| whole(s.fisher_numbers)),
+        row("of which are not 0 in one image", &|s| whole(s.not_zero)),
+        row("groups of 8 numbers", &|s| whole(s.groups)),
+        row("bytes of their codes", &|s| whole(s.code_length)),
     ];
     let heads: Vec<&str> = ["an image"].into_iter().chain(m.systems.iter().map(|system| system.descriptor)).collect();
     html! {
-        p { "Each number is the length of something that was made of images of " (SIDE) "×" (SIDE) " with the settings of the built-in experiment imagenet-2011." }
+        p { "Each number is the length of something that was made of images of " (SIDE) "×" (SIDE) " with the settings of the built-in experiment " code { "imagenet-2011" } "." }
         (table("", &heads, &rows))
     }
 }
 
 fn memory(m: &Measured) -> Markup {
     let row = |name: &str, floats: usize, codes: usize| {
-        vec![name.to_owned(), bytes(floats), bytes(codes), format!("{}×", number(floats as f64 / codes as f64))]
+        vec![name.to_owned(), bytes(floats), bytes(codes), format!("{}×", plain(floats as f64 / codes as f64))]
     };
     let mut rows: Vec<Vec<String>> = m
         .systems
@@ -383,8 +387,8 @@ fn cost(m: &Measured) -> Markup {
     html! {
         (table("", &["system", "test accuracy on floats", "on codes"], &rows))
         p.note {
-            (m.trial.training_images) " training and " (m.trial.test_images) " test images of shapes, " (m.trial.gaussians) " Gaussians, so "
-            (m.trial.fisher_numbers) " numbers an image; " (OneVsAll::NAME) " with the experiment's settings."
+            (whole(m.trial.training_images)) " training and " (whole(m.trial.test_images)) " test images of shapes, " (m.trial.gaussians) " Gaussians, so "
+            (whole(m.trial.fisher_numbers)) " numbers an image; " code { (OneVsAll::NAME) } " with the experiment's settings."
         }
     }
 }

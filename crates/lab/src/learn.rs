@@ -1,7 +1,7 @@
 //! Training and asking the project's classifiers, as demonstrations need it.
 
 use crate::LabError;
-use bakeoff_core::{Classifier, Encoder, ImagesView, Labels, Model, Seed, Tensors, argmax_rows, encode};
+use bakeoff_core::{Classifier, Encoder, ImagesView, Labels, Model, Seed, argmax_rows, encode};
 use bakeoff_mlp::{Activation, Affine, Blocks, Network, Shape, Stage};
 use bakeoff_numeric::{Scaler, Scaling};
 use ndarray::{Array2, ArrayView2};
@@ -49,11 +49,6 @@ impl Scaled {
         let scaler = Scaler::fit(Scaling::Standard, x.view());
         scaler.apply(x.view_mut());
         (Self { encoder, scaler }, x)
-    }
-
-    /// What the scaler learned.
-    pub(crate) fn learned(&self) -> Tensors {
-        self.scaler.learned()
     }
 
     /// The scaled rows of images.

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 pub struct Page {
     /// Which one.
     pub demonstration: &'static Demonstration,
-    /// Formulas, a line each, with what their letters mean.
+    /// Formulas, a line each, with what their letters mean; the letter after `_` stands below the line.
     pub formulas: Vec<&'static str>,
     /// Pictures and tables.
     pub parts: Vec<Part>,
     /// What the lecture says, each with what was measured.
     pub claims: Vec<Claim>,
-    /// What a reader can change, and what happens then.
+    /// What a reader can change, and what happens then; what is to be typed stands between backticks.
     pub tries: Vec<&'static str>,
     /// All numbers behind it.
     pub numbers: Value,
@@ -38,7 +38,8 @@ pub struct Claim {
     pub statement: &'static str,
     /// Whether the measurement agrees.
     pub holds: bool,
-    /// What was measured, with the figure at which it would have been denied.
+    /// What was measured, with the figure at which it would have been denied: a sentence that is understood by itself, without
+    /// its full stop and without a capital that it does not need.
     pub measured: String,
 }
 
@@ -71,15 +72,21 @@ impl Page {
 
     /// Whether the claims hold, and the figures of each, in sentences.
     pub fn verdict(&self) -> String {
+        let (head, told) = self.told();
+        format!("{head}: {}.", told.join("; "))
+    }
+
+    /// Whether the claims hold, and the figures of all, or of those that do not.
+    pub(crate) fn told(&self) -> (String, Vec<&str>) {
         let denied: Vec<&Claim> = self.claims.iter().filter(|claim| !claim.holds).collect();
         let (head, told) = match (denied.len(), self.claims.len()) {
             (0, 1) => ("The claim holds".to_owned(), self.claims.iter().collect()),
+            (0, 2) => ("Both claims hold".to_owned(), self.claims.iter().collect()),
             (0, n) => (format!("All {n} claims hold"), self.claims.iter().collect()),
             (1, n) => (format!("One of {n} claims does not hold"), denied),
             (m, n) => (format!("{m} of {n} claims do not hold"), denied),
         };
-        let told: Vec<&str> = told.iter().map(|claim: &&Claim| claim.measured.as_str()).collect();
-        format!("{head}: {}.", told.join("; "))
+        (head, told.into_iter().map(|claim| claim.measured.as_str()).collect())
     }
 
     /// The numbers with the claims, as JSON.

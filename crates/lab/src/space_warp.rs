@@ -107,7 +107,7 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     try_trained_nets(&mut measured, &points, seed.derive("nets"))?;
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
-        "linear: h = W x + b, W = (1 0.4; −1 0.4), b = (−0.5, −0.5)",
+        "linear: h₁ = x + 0.4 y − 0.5, h₂ = −x + 0.4 y − 0.5, which is h = W x + b",
         "folded: h = max(0, W x + b)",
         "separable: a line s = w · h + c, found by the SVM, has every point on its side",
     ];
@@ -115,9 +115,9 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     page.parts = vec![Part::new("The plane, moved and folded", body), Part::new("How often", counts(&measured))];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab space-warp --seed 1: other points and other random layers.",
+        "`bakeoff lab space-warp --seed 1`: other points and other random layers.",
         "Follow one grid line through the fold: where does it break, and along which line of the plane do all breaks lie?",
-        "How many units does a ring around a disc need? bakeoff lab playground draws the hidden space while a net learns it.",
+        "How many units does a ring around a disc need? `bakeoff lab playground` draws the hidden space while a net learns it.",
     ];
     Ok(page)
 }
@@ -176,7 +176,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "A linear layer keeps points inseparable that are inseparable.",
             m.plane < 1.0 && m.linear < 1.0 && m.random_linear_separable == 0,
             format!(
-                "before the layer {} of the points can be right at once, after it {}, after {} random ones {} at best",
+                "the SVM has {} of the points right before the layer and {} after it, and after {} random linear layers {} at best, never all",
                 percent(m.plane),
                 percent(m.linear),
                 m.random_layers,
@@ -186,12 +186,15 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "The same layer with ReLU makes them separable.",
             m.relu == 1.0,
-            format!("after it the SVM has {} of the points right", percent(m.relu)),
+            format!("after the same layer with ReLU the SVM has {} of the points right", percent(m.relu)),
         ),
         Claim::new(
             "Mapped back, the boundary is not a straight line.",
             m.bend > 1.05,
-            format!("it is {:.2} times as long as the straight way between its ends, over 1.05", m.bend),
+            format!(
+                "mapped back, the boundary is {:.2} times as long as the straight way between its ends, over 1.05",
+                m.bend
+            ),
         ),
         Claim::new(
             "The hidden units of a trained net are such a fold.",
@@ -247,7 +250,7 @@ fn pictures(of: &Points, lines: &[&dyn Model; 3], back: &Field) -> Markup {
                 "a cloud between two others, and the best line of the SVM",
                 ("x", "y"),
             ),
-            "No line has the middle cloud alone on one side.",
+            "No line has the middle cloud alone on one side: the SVM's line cuts all three.",
         ),
         panel(
             "h = W x + b",
@@ -255,10 +258,10 @@ fn pictures(of: &Points, lines: &[&dyn Model; 3], back: &Field) -> Markup {
                 moved,
                 &|x| hidden(&layer, Activation::Identity, x),
                 lines[1],
-                "the sheared plane: the clouds still lie in a row",
+                "the plane, turned and stretched: the clouds still lie in a row",
                 ("h₁", "h₂"),
             ),
-            "The grid is sheared; the clouds still lie in a row.",
+            "The grid is turned and stretched; the clouds still lie in a row.",
         ),
         panel(
             "h = max(0, W x + b)",
@@ -269,7 +272,7 @@ fn pictures(of: &Points, lines: &[&dyn Model; 3], back: &Field) -> Markup {
                 "the folded plane: the middle cloud at the origin, the others on the axes, a line between them",
                 ("h₁", "h₂"),
             ),
-            "Three quarters of the plane are folded onto the axes; now a line is enough.",
+            "What has a negative coordinate is folded onto an axis, or onto the origin; now a line is enough.",
         ),
         panel(
             "Mapped back",
@@ -277,7 +280,7 @@ fn pictures(of: &Points, lines: &[&dyn Model; 3], back: &Field) -> Markup {
                 back.draw(drawing);
                 points(drawing, &of.places(), of.classes(), 2.6);
             }),
-            "The straight line of the folded plane, where it comes from.",
+            "The straight line of the folded plane, mapped back: it is bent.",
         ),
     ];
     html! {

@@ -3,7 +3,7 @@
 //!
 //! The class one-headed of `shapes` has two modes, a head on the left or on the right, whose mean is the mean of two-headed.
 
-use crate::figure::{number, panel, panels, percent, table};
+use crate::figure::{panel, panels, percent, table, whole};
 use crate::learn::{Scaled, accuracy, count, fitted, learned_affines, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::{Dataset, Extractor, Labelled, Model, Seed, Splits, Tensors};
@@ -113,6 +113,7 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     page.formulas = vec![
         "linear: s = W x + b, one row of W a class: its template",
         "two layers: s = W₂ max(0, W₁ x + b₁) + b₂: the rows of W₁ are templates, W₂ says how much each speaks for a class",
+        "x are pixels less their mean, over their deviation",
     ];
     page.parts = vec![
         Part::new("One template a class", linear_templates(&both, &splits)),
@@ -121,9 +122,9 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff data preview shapes: look at both kinds of animal. What would a single template for one-headed have to look like?",
-        "bakeoff run cifar-10 and its report: the linear template of the horse, with a head at either end.",
-        "How few hidden units are enough for both modes? hidden = [2] in an experiment file, and then 4, 8, 16.",
+        "`bakeoff data preview shapes`: look at both kinds of animal. What would a single template for one-headed have to look like?",
+        "`bakeoff run cifar-10` and its report: has the linear template of the horse a head at either end?",
+        "How few hidden units are enough for both modes? `hidden = [2]` in an experiment file, and then 4, 8, 16.",
     ];
     Ok(page)
 }
@@ -257,7 +258,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "Several templates, recombined by the second layer, cover both modes.",
             m.net.pair > 0.9 && m.net.left.min(m.net.right) > 0.85,
             format!(
-                "the net tells them apart in {}; of the heads on the left {} are called one-headed, of those on the right {}",
+                "the net of two layers tells them apart in {}: of the animals with a head on the left {} are called one-headed, of those with one on the right {}",
                 percent(m.net.pair),
                 percent(m.net.left),
                 percent(m.net.right)
@@ -267,7 +268,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "Different units speak for the two modes.",
             m.left_from_own_units > 0.5 && m.right_from_own_units > 0.5,
             format!(
-                "{} of what speaks for a left head comes from units that say less than half as much for a right one, and {} the other way round",
+                "in the net, {} of what speaks for a left head comes from units that say less than half as much for a right one, and {} the other way round",
                 percent(m.left_from_own_units),
                 percent(m.right_from_own_units)
             ),
@@ -276,32 +277,25 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "Most templates are not interpretable: the representation is distributed.",
             m.interpretable_units * 2 < m.hidden_units && m.effective_units > 10.0,
             format!(
-                "{} of {} units look like some class or mode (a correlation of 0.5); as many as {} units speak for the class",
-                m.interpretable_units,
-                m.hidden_units,
-                number(m.effective_units)
+                "{} of its {} hidden units look like the mean image of a class or mode (a correlation of 0.5 at least), and what speaks for one-headed is spread over as much as {:.0} equal units would be",
+                m.interpretable_units, m.hidden_units, m.effective_units
             ),
         ),
     ]
 }
 
-/// The galleries of what a classifier on pixels learned.
-fn galleries(
-    model: &dyn Model,
-    name: &str,
-    shape: (usize, usize, usize),
-    classes: &[String],
-    rows: &Scaled,
-) -> Vec<Gallery> {
+/// The galleries of what a classifier on pixels learned: weights of scaled pixels, as the classifier has them. Divided by the
+/// deviations they would be weights of raw pixels, but then the few pixels that are nearly always dark outshine all others.
+fn galleries(model: &dyn Model, name: &str, shape: (usize, usize, usize), classes: &[String]) -> Vec<Gallery> {
     let settings = json!({"features": [{"kind": "pixels"}]});
-    let arrays = Tensors::new().with_part("classifier", model.learned()).with_part("scaler", rows.learned());
+    let arrays = Tensors::new().with_part("classifier", model.learned());
     learned(&Learned { pipeline: name, settings: &settings, arrays: &arrays, shape, classes })
 }
 
 fn linear_templates(both: &Both, splits: &Splits) -> Markup {
-    let shown = galleries(&*both.linear, "softmax", splits.train.images().shape(), &splits.classes, &both.rows);
+    let shown = galleries(&*both.linear, "softmax", splits.train.images().shape(), &splits.classes);
     html! {
-        p { "The weights of each class over the image: light where light pixels speak for it, dark where they speak against it." }
+        p { "The weights of each class over the image: light where light pixels speak for it, dark where they speak against it, each picture with a scale of its own. One-headed and two-headed have the same mean image, and their templates show nothing that tells them apart." }
         @for gallery in &shown { (pictures(&gallery.pictures)) }
     }
 }
@@ -310,7 +304,7 @@ fn recombined(m: &Measured, units: &Units, splits: &Splits) -> Markup {
     let shape = splits.train.images().shape();
     let unit = |i: usize| {
         let weights: Vec<f32> = units.first.w.row(i).to_vec();
-        let caption = format!("left {}, right {}", number(units.left[i]), number(units.right[i]));
+        let caption = format!("left {:.2}, right {:.2}", units.left[i], units.right[i]).replace('-', "−");
         picture(&shades(&weights), shape, format!("template of unit {i}"), caption)
     };
     let bank = |order: Vec<usize>| order.into_iter().filter_map(unit).collect::<Vec<Picture>>();
@@ -339,7 +333,7 @@ fn recombined(m: &Measured, units: &Units, splits: &Splits) -> Markup {
         (pictures(&bank(specialists(&units.right, &units.left))))
         p.note {
             "Under each template: what the unit says for one-headed against two-headed, W₂ times its mean output, on images with the head on the left and on the right. "
-            (m.hidden_units) " units in all, " (m.training_images) " training and " (m.test_images) " test images."
+            (m.hidden_units) " units in all, " (whole(m.training_images)) " training and " (whole(m.test_images)) " test images."
         }
     }
 }
@@ -366,12 +360,13 @@ fn clothes(splits: &Splits, setting: &Setting<'_>, seed: Seed) -> Result<(Clothe
         effective_units: crate::figure::mean(&counts),
     };
     let shape = train.images().shape();
-    let linear = galleries(&*both.linear, "softmax", shape, &splits.classes, &both.rows);
-    let net = galleries(&*both.net, "the net", shape, &splits.classes, &both.rows);
+    let linear = galleries(&*both.linear, "softmax", shape, &splits.classes);
+    let net = galleries(&*both.net, "the net", shape, &splits.classes);
     let shown = html! {
         p {
-            "Fashion-MNIST, " (measured.training_images) " training and " (measured.test_images) " test images: the linear classifier is right in "
-            (percent(measured.linear)) ", the net in " (percent(measured.net)) ". About " (number(measured.effective_units)) " of its " (UNITS) " units speak for a class."
+            "Fashion-MNIST, " (whole(measured.training_images)) " training and " (whole(measured.test_images)) " test images: the linear classifier is right in "
+            (percent(measured.linear)) ", the net in " (percent(measured.net)) ". What speaks for a class is spread over as much as "
+            (format!("{:.0}", measured.effective_units)) " equal units of its " (UNITS) " would be: (Σ|c|)² / Σc² of what the units say, the mean over the classes."
         }
         h3 { "One template a class" }
         @for gallery in &linear { (pictures(&gallery.pictures)) }
@@ -388,6 +383,9 @@ fn without_clothes() -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bakeoff_core::{Images, Labels};
+    use ndarray::Array4;
+    use rand::Rng;
 
     fn mirrored(image: &[u8], width: usize) -> Vec<u8> {
         image
@@ -406,6 +404,28 @@ mod tests {
         assert!((79..=121).contains(&left.len()), "{}", left.len());
         for i in left {
             assert!(!has_left_head(&mirrored(images.image(i), 32), images.shape()), "image {i}");
+        }
+    }
+
+    #[test]
+    fn a_pixel_that_is_nearly_always_dark_does_not_outshine_the_others() {
+        let mut rng = Seed(1).rng();
+        // Two classes, light on the left or on the right; the first pixel is lit once, and hardly.
+        let pixels = Array4::from_shape_fn((200, 8, 8, 1), |(i, y, x, _)| {
+            let is_light = (x < 4) == (i % 2 == 0);
+            match (y, x) {
+                (0, 0) => u8::from(i == 0),
+                _ => rng.gen_range(if is_light { 100..200 } else { 60..160 }),
+            }
+        });
+        let labels = Labels::new((0..200).map(|i| i % 2).collect(), 2).unwrap();
+        let train = Labelled::new(Images::new(pixels).unwrap(), labels).unwrap();
+        let both = trained(&train, 1, Seed(2)).unwrap();
+        for (model, name) in [(&both.linear, "softmax"), (&both.net, "the net")] {
+            let shown = galleries(&**model, name, (8, 8, 1), &["left".to_owned(), "right".to_owned()]);
+            let shades = image::load_from_memory(&shown[0].pictures[0].png).unwrap().to_luma8().into_raw();
+            let grey = shades.iter().filter(|shade| shade.abs_diff(128) < 12).count();
+            assert!(shades.len() == 64 && grey < 32, "{name}: {grey} of 64 pixels are grey");
         }
     }
 

@@ -3,7 +3,7 @@
 //! The program is the project's own example, shown as it stands; its steps are run here in f64 from the start that
 //! `mlp/tests/reference/twenty_lines.py` has, whose losses are those of NumPy.
 
-use crate::figure::{Chart, Series, number, power, table};
+use crate::figure::{Chart, Series, number, power, table, whole};
 use crate::learn::{plain_shape, set_affines};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::Seed;
@@ -54,15 +54,16 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     let measured = measure(setting.either(10_000, 600))?;
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
-        "h = 1 / (1 + exp(−W₁ x)), ŷ = W₂ h, L = Σ (ŷ − y)²; W ← W − 10⁻⁴ ∂L/∂W",
+        "h = 1 / (1 + exp(−W₁ x − b₁)), ŷ = W₂ h + b₂",
+        "L = Σ (ŷ − y)², W ← W − 10⁻⁴ ∂L/∂W, b likewise",
         "64 rows of 1,000 inputs, 100 hidden units, 10 outputs, 10,000 steps",
     ];
     page.parts = vec![Part::new("The program", program(&measured)), Part::new("The loss", losses(&measured))];
     page.claims = claims(&measured);
     page.tries = vec![
-        "cargo run --release -p bakeoff-mlp --example twenty_lines prints the loss at every power of two.",
+        "`cargo run --release -p bakeoff-mlp --example twenty_lines` prints the loss at every power of two.",
         "Ten times the rate: does it learn ten times as fast? A hundred times?",
-        "Write it in NumPy: crates/mlp/tests/reference/twenty_lines.py has it in as many lines, gradients by hand.",
+        "Write it in NumPy, and then look at `crates/mlp/tests/reference/twenty_lines.py`, which has the gradients by hand.",
     ];
     Ok(page)
 }
@@ -107,13 +108,13 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "A network that learns has under 20 lines.",
             (1..20).contains(&m.lines),
-            format!("{} lines, without comments", m.lines),
+            format!("the program has {} lines, without its comment", m.lines),
         ),
         Claim::new(
             "It is the lecture's network: NumPy, with gradients by hand, has the same losses from the same start.",
             m.numpy.len() > 5 && m.largest_relative_difference < 1e-8,
             format!(
-                "the losses at {} steps differ by {} of their size at most, under 1e−8",
+                "the losses here and in NumPy at {} steps differ by {} of their size at most, under 1e−8",
                 m.numpy.len(),
                 number(m.largest_relative_difference)
             ),
@@ -125,7 +126,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 "the loss falls at every step that was noted, from {} to {} in {} steps",
                 number(ends.0),
                 number(ends.1),
-                m.steps
+                whole(m.steps)
             ),
         ),
     ]
@@ -135,7 +136,7 @@ fn program(m: &Measured) -> Markup {
     let text = body().iter().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
     html! {
         p { "The body of the example " code { "twenty_lines" } " of the crate mlp, " (m.lines) " lines without the comment." }
-        pre { code { (text) } }
+        pre tabindex="0" { code { (text) } }
     }
 }
 
@@ -144,11 +145,11 @@ fn losses(m: &Measured) -> Markup {
     let (own, numpy) = (line(&m.losses), line(&m.numpy));
     let row = |(t, expected): &(usize, f64)| {
         let own = m.losses.iter().find(|(own, _)| own == t).map_or(f64::NAN, |(_, loss)| *loss);
-        vec![(t + 1).to_string(), format!("{own:.9}"), format!("{expected:.9}")]
+        vec![whole(t + 1), format!("{own:.9e}").replace('-', "−"), format!("{expected:.9e}").replace('-', "−")]
     };
     let rows: Vec<Vec<String>> = m.numpy.iter().map(row).collect();
     let chart = Chart {
-        finding: "The summed squared loss against the step, both on logarithmic scales: NumPy's marks lie on the line."
+        finding: "The summed squared loss against the step, both on logarithmic scales: NumPy's marks lie on the line of this program."
             .to_owned(),
         x: Axis::log(own.iter().map(|at| at.0)),
         y: Axis::log(own.iter().map(|at| at.1)),
@@ -156,7 +157,7 @@ fn losses(m: &Measured) -> Markup {
         y_title: "loss",
         x_written: &power,
         y_written: &power,
-        series: vec![Series::line("this program, in f64", own), Series::marked("NumPy", numpy)],
+        series: vec![Series::line("this program, in f64", own), Series::scattered("NumPy", numpy)],
     };
     html! { (chart.shown()) (table("", &["step", "loss here", "loss in NumPy"], &rows)) }
 }

@@ -1,4 +1,4 @@
-//! C8: four hidden units make a bump, 4K units make K bumps and so any curve; and what gradient descent makes of the same units.
+//! C8: four hidden units make a bump, 4K units make K bumps and so any curve; and what SGD makes of the same units.
 //!
 //! The construction is written into the project's own network, y = Σ u_i max(0, w_i x + b_i) + p, and scored by it. Two forms:
 //! *steep* bumps, nearly boxes of width 1/K, as the lecture draws them, whose error falls as 1/K; and *sloping* ones, hats that
@@ -9,10 +9,10 @@ mod nearest;
 mod trained;
 
 use crate::curve::Curve;
-use crate::figure::{Chart, Series, median, number, panels, plain, power, slope, span, table};
+use crate::figure::{Chart, Series, legend, median, number, panels, plain, power, slope, span, table, whole};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_mlp::Network;
-use bakeoff_report::plot::Axis;
+use bakeoff_report::plot::{Axis, Mark};
 use bumps::{Form, constructed};
 use maud::{Markup, html};
 use ndarray::Array2;
@@ -104,8 +104,9 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
         "y = Σᵢ uᵢ max(0, wᵢ x + bᵢ) + p",
-        "a bump of height h with ramps from a to b and from c to d: h/(b−a) · [max(0, x−a) − max(0, x−b)] − h/(d−c) · [max(0, x−c) − max(0, x−d)]",
-        "K bumps, 4K units: height f(middle) each; the error falls as 1/K, with overlapping hats as 1/K²",
+        "a bump of height h that rises from a to b and falls from c to d:",
+        "h/(b−a) · [max(0, x−a) − max(0, x−b)] − h/(d−c) · [max(0, x−c) − max(0, x−d)]",
+        "K bumps, 4K units, each as high as the curve in its middle: the error falls as 1/K, with overlapping hats as 1/K²",
     ];
     let curve = &setting.curve;
     page.parts = vec![
@@ -116,8 +117,8 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff lab universal-approximation --curve \"abs(x-0.5)\": a curve of your own, of x from 0 to 1; sin, cos, tan, exp, log, sqrt, abs, tanh, floor and sign are known.",
-        "--curve 0,1,0,1,0: heights joined by straight lines. --curve \"floor(4*x)/4\": a curve with jumps. What becomes of the slopes, and why?",
+        "`bakeoff lab universal-approximation --curve \"abs(x-0.5)\"`: a curve of your own, of x from 0 to 1; sin, cos, tan, exp, log, sqrt, abs, tanh, floor and sign are known.",
+        "`--curve 0,1,0,1,0`: heights joined by straight lines. `--curve \"floor(4*x)/4\"`: a curve with jumps. What becomes of the slopes, and why?",
         "Universality says nothing of how many units or samples a curve in 100 dimensions needs. Count the bumps of width 1/10 in a cube of 2, 3, 100 dimensions.",
     ];
     Ok(page)
@@ -136,7 +137,7 @@ fn measure(setting: &Setting<'_>) -> Result<Measured, LabError> {
     let slope_of = |fits: &[Fit]| {
         slope(&logs(fits.iter().filter(|fit| fit.bumps >= 8).map(|fit| (fit.bumps, fit.greatest_error))))
     };
-    let (seeds, steps) = setting.either((10, 6000), (4, 2500));
+    let (seeds, steps) = setting.either((10, 16_000), (4, 8000));
     let mut trained = Vec::new();
     let mut bumps_trained = Vec::new();
     for bumps in TRAINED {
@@ -188,8 +189,8 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "One hidden layer can approximate the curve: the error falls as the bumps get narrower.",
             last(&m.steep) < 0.1 * height.max(1e-9) && (m.steep_slope + 1.0).abs() < 0.25,
             format!(
-                "with {} units the greatest error is {}, and it falls with a slope of −{:.2}, where −1 is expected of boxes; hats reach {} with a slope of −{:.2}",
-                m.steep.last().map_or(0, |fit| fit.units),
+                "with {} units the greatest error of boxes is {}, and it falls with a slope of −{:.2} in the number of bumps, where −1 is expected; hats reach {} with a slope of −{:.2}",
+                m.steep.last().map_or_else(String::new, |fit| whole(fit.units)),
                 number(last(&m.steep)),
                 m.steep_slope.abs(),
                 number(last(&m.sloping)),
@@ -197,10 +198,10 @@ fn claims(m: &Measured) -> Vec<Claim> {
             ),
         ),
         Claim::new(
-            "Training does not say that it finds what the construction has.",
+            "That a net exists does not say that SGD finds it: what is found depends on the start.",
             spread.1 > 1.5 * spread.0,
             format!(
-                "from {} starts, {} units trained by gradient descent end with greatest errors from {} to {} (median {}); boxes of as many units have {}, hats {}",
+                "from {} starts, {} units trained by SGD end with greatest errors from {} to {} (median {}), where boxes of as many units have {} and hats {}",
                 counts.len(),
                 4 * SHOWN,
                 number(spread.0),
@@ -214,10 +215,10 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "Trained networks do not learn bumps.",
             m.bumps_constructed == SHOWN && median(&counts) <= SHOWN as f64 / 4.0,
             format!(
-                "four units that make a bump are found {} times in the construction of {SHOWN} and {} times in the median of the trained nets, at most {} times",
+                "four units that make a bump are found {} times in the construction of {SHOWN}, and in the trained nets {} times in the median and {} times at most",
                 m.bumps_constructed,
-                number(median(&counts)),
-                number(span(&counts).1)
+                plain(median(&counts)),
+                plain(span(&counts).1)
             ),
         ),
         Claim::new(
@@ -265,7 +266,8 @@ fn constructions(curve: &Curve, m: &Measured) -> Markup {
         y_title: "",
         x_written: &plain,
         y_written: &plain,
-        series: vec![line_of("four units", &bump)],
+        // The first place is the curve's.
+        series: vec![Series::default(), line_of("four units", &bump)],
     };
     let of = |bumps: usize, form: Form, name: &str| {
         let network = constructed(curve, bumps, form);
@@ -273,6 +275,7 @@ fn constructions(curve: &Curve, m: &Measured) -> Markup {
         curve_chart(format!("Greatest error {}.", number(error)), curve, vec![line_of(name, &network)], m.range)
     };
     html! {
+        (legend([("the curve", Mark(0)), ("the network", Mark(1))].into_iter()))
         (panels(&[
             single.panel("One bump, 4 units"),
             of(8, Form::Steep, "8 boxes").panel("8 boxes, 32 units"),
@@ -290,7 +293,7 @@ fn errors(m: &Measured) -> Markup {
     let series = vec![
         Series::marked("boxes", of(&m.steep)),
         Series::marked("hats", of(&m.sloping)),
-        Series::marked("trained from random starts (median, least to greatest)", trained).within(band),
+        Series::marked("trained by SGD (median; from the least to the greatest)", trained).within(band),
     ];
     let values: Vec<f64> = series
         .iter()
@@ -299,7 +302,7 @@ fn errors(m: &Measured) -> Markup {
         .collect();
     Chart {
         finding: format!(
-            "Greatest error against the number of bumps K, with 4K units: slopes of {} and {}.",
+            "Greatest error against the number of bumps K, with 4K units: boxes have a slope of {}, hats of {}.",
             plain((m.steep_slope * 100.0).round() / 100.0),
             plain((m.sloping_slope * 100.0).round() / 100.0)
         ),
@@ -334,16 +337,17 @@ fn found(setting: &Setting<'_>, m: &Measured) -> Markup {
     };
     let rows: Vec<Vec<String>> = m.trained.iter().map(row).collect();
     html! {
+        (legend([("the curve", Mark(0)), ("the network", Mark(1))].into_iter()))
         (panels(&charts))
         (table("", &["units", "least error", "median", "greatest error"], &rows))
-        p.note { "Gradient descent with momentum on the squared loss, " (shown.steps) " steps on all of 256 places, " (shown.errors.len()) " starts whose units have their corners spread over the interval." }
+        p.note { "Greatest errors. SGD with momentum on the squared loss: " (whole(shown.steps)) " steps of " (trained::BATCH) " of " (trained::ROWS) " places, " (shown.errors.len()) " starts whose units have their corners spread over the interval." }
     }
 }
 
 fn neighbours(m: &Measured) -> Markup {
     let points = m.nearest.iter().map(|s| (s.samples as f64, s.greatest_error)).collect::<Vec<_>>();
     Chart {
-        finding: "The nearest of n samples answers with its own value: no training, and the error falls with n as that of boxes with K. In many dimensions n would have to grow as a power.".to_owned(),
+        finding: "The nearest of n samples answers with its own value: no training, and the error falls with n as that of boxes with K. In d dimensions as dense a grid has nᵈ samples.".to_owned(),
         x: Axis::log(points.iter().map(|at| at.0)),
         y: Axis::log(points.iter().map(|at| at.1)),
         x_title: "samples",

@@ -1,6 +1,6 @@
 //! B4: patches of training images are clustered into visual words; an image is the histogram of its words.
 
-use crate::figure::{Chart, Series, bars, number, panel, percent, plain, power, table};
+use crate::figure::{Chart, Series, bars, number, panel, percent, plain, power, table, whole};
 use crate::learn::{Scaled, accuracy, count, fitted, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::NonNegative;
@@ -107,18 +107,18 @@ fn show(setting: &Setting<'_>) -> Result<Page, LabError> {
     };
     let mut page = Page::new(&DEMONSTRATION, &measured)?;
     page.formulas = vec![
-        "patches x of training images, each less its mean and over its deviation, are clustered: words c₁ … c_K",
-        "an image becomes h_j = the number of its patches whose nearest word is c_j",
+        "patches x of training images, each less its mean and over its deviation, are clustered: words c_1, …, c_K",
+        "an image becomes h_1, …, h_K, where h_j is the number of its patches whose nearest word is c_j",
     ];
     page.parts = vec![
         Part::new("Patches, a codebook, and an image's words", made(&splits, &*shown, &histogram, one, seed)?),
         Part::new("How many words", sizes(&measured)),
-        Part::new("Order does not count", order(&measured)),
+        Part::new("Order does not count", order(&measured, &splits, one, seed)),
     ];
     page.claims = claims(&measured);
     page.tries = vec![
-        "bakeoff run bag-of-words --dataset cifar-10: words of SIFT descriptors and Fisher vectors on photographs.",
-        "regions = [[1, 1], [2, 2]] in an experiment file counts the words of each quarter too: some order comes back.",
+        "`bakeoff run bag-of-words --dataset cifar-10`: words of SIFT descriptors and Fisher vectors on photographs.",
+        "`regions = [[1, 1], [2, 2]]` in an experiment file counts the words of each quarter too: some order comes back.",
         "Which words of the codebook are edges, which are corners, which are noise of the ground?",
     ];
     Ok(page)
@@ -217,13 +217,13 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "An image is the histogram of its words: every patch is counted once.",
             m.counted == m.patches as f64,
-            format!("{} patches of 8×8 pixels, {} counted", m.patches, m.counted),
+            format!("an image has {} patches of 8×8 pixels, and its histogram counts {}", m.patches, m.counted),
         ),
         Claim::new(
             "The words are driven by the data: more of them describe patches better and tell more classes apart.",
             m.codebooks.windows(2).all(|pair| pair[1].distance < pair[0].distance) && far.1 > far.0 + 0.05,
             format!(
-                "from {} to {} words the mean squared distance of a test patch to its word falls from {} to {}, and accuracy grows from {} to {}",
+                "from {} to {} words the mean squared distance of a test patch to its word falls from {} to {}, and test accuracy grows from {} to {}",
                 m.codebooks.first().map_or(0, |size| size.words),
                 m.codebooks.last().map_or(0, |size| size.words),
                 number(near.0),
@@ -245,8 +245,8 @@ fn claims(m: &Measured) -> Vec<Claim> {
             "Where the words stand is lost.",
             m.shuffle.histogram_difference == 0.0 && m.shuffle.pixel_difference > 5.0,
             format!(
-                "with the squares of {} images in another order pixels differ by {} levels in the mean, histograms by {}",
-                m.shuffle.images,
+                "with the squares of {} images in another order pixels differ by {} of 255 levels in the mean, histograms of words by {}",
+                whole(m.shuffle.images),
                 number(m.shuffle.pixel_difference),
                 m.shuffle.histogram_difference
             ),
@@ -285,8 +285,8 @@ fn made(splits: &Splits, encoder: &dyn Encoder, histogram: &[f64], one: usize, s
         div.small { (pictures(&words)) }
         div.panels {
             (panel("An image", &pictures(&image.into_iter().collect::<Vec<_>>()), "Five pluses, anywhere."))
-            (panel("Its histogram", &bars(histogram, "how many patches belong to each word", "word"), &format!("{} patches.", histogram.iter().sum::<f64>())))
-            (panel("Its most frequent words", &html! { div.small { (pictures(&strongest)) } }, ""))
+            (panel("Its histogram", &bars(histogram, "how many patches belong to each word", "word"), &format!("How many of its {} patches, one at every pixel, belong to each word.", histogram.iter().sum::<f64>())))
+            (panel("Its most frequent words", &html! { div.small { (pictures(&strongest)) } }, "Much of the image is ground, so words of noise lead."))
         }
     })
 }
@@ -309,16 +309,26 @@ fn sizes(m: &Measured) -> Markup {
     };
     html! {
         (chart.shown())
-        (table("", &["words", "mean squared distance", "all ten classes", "pluses or corners"], &m.codebooks.iter().map(row).collect::<Vec<_>>()))
-        p.note { (m.training_images) " training and " (m.test_images) " test images of shapes, patches at every pixel." }
+        (table("", &["words", "squared distance of a patch", "accuracy, ten classes", "pluses or corners"], &m.codebooks.iter().map(row).collect::<Vec<_>>()))
+        p.note { (whole(m.training_images)) " training and " (whole(m.test_images)) " test images of shapes, patches at every pixel. Distances are those of normalised patches of 192 numbers: the mean over 2,000 test patches." }
     }
 }
 
-fn order(m: &Measured) -> Markup {
+fn order(m: &Measured, splits: &Splits, one: usize, seed: Seed) -> Markup {
+    let images = splits.test.images();
+    let moved = shuffled(images, seed.derive("order"));
+    let shown = |images: &Images, alt: &str, caption: &str| {
+        picture(images.view().image(one), images.shape(), alt.to_owned(), caption.to_owned())
+    };
+    let both = [
+        shown(images, "five pluses", "as it was"),
+        shown(&moved, "the same squares in another order", "in another order"),
+    ];
     html! {
+        (pictures(&both.into_iter().flatten().collect::<Vec<_>>()))
         p {
             "The squares of 8×8 pixels of each test image change places. Pixels differ by " (number(m.shuffle.pixel_difference))
-            " levels in the mean; histograms of these squares differ by " (m.shuffle.histogram_difference) "."
+            " of 255 levels in the mean; histograms of the words of these squares differ by " (m.shuffle.histogram_difference) "."
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use bakeoff_lab::{CATALOGUE, Curve, Effort, Page, Setting, index, named, rendered};
+use bakeoff_lab::{CATALOGUE, Claim, Curve, Effort, Page, Setting, index, named, rendered};
 use serde_json::Value;
 use std::sync::OnceLock;
 
@@ -173,6 +173,13 @@ fn every_page_has_its_parts_and_the_site_links_them() {
     for page in &pages {
         let name = page.demonstration.name;
         assert!(!page.formulas.is_empty() && page.parts.len() + page.tries.len() >= 4, "{name}");
+        assert!(page.tries.iter().all(|hint| hint.matches('`').count() % 2 == 0), "{name}: {:?}", page.tries);
+        for Claim { statement, measured, .. } in &page.claims {
+            // The figures stand above the page without the statements: each sentence says what it is of.
+            let is_of_something = !["it ", "its ", "they ", "their "].iter().any(|word| measured.starts_with(word));
+            assert!(is_of_something && statement.ends_with('.') && !measured.ends_with('.'), "{name}: {measured}");
+            assert!(!measured.contains("−0.0 ") && !measured.contains("NaN"), "{name}: {measured}");
+        }
         let html = rendered(page, true, "1");
         for part in
             ["class=\"verdict\"", "class=\"formulas\"", "id=\"measured\"", "id=\"try\"", "id=\"numbers\"", "<svg"]
@@ -184,7 +191,7 @@ fn every_page_has_its_parts_and_the_site_links_them() {
         // Any three letters can stand in the base64 of a picture.
         let words: String =
             html.split("data:image/png;base64,").map(|part| part.trim_start_matches(is_base64)).collect();
-        assert!(!words.contains("could not be drawn") && !words.contains("NaN"), "{name}");
+        assert!(!words.contains("could not be drawn") && !words.contains("NaN") && !words.contains('`'), "{name}");
         let start = html.split("type=\"application/json\">").nth(1).unwrap();
         let embedded: Value = serde_json::from_str(start.split("</script>").next().unwrap()).unwrap();
         assert_eq!(embedded, page.json(), "{name}");
@@ -192,6 +199,15 @@ fn every_page_has_its_parts_and_the_site_links_them() {
         assert!(!rendered(page, false, "1").contains("index.html"), "{name}");
     }
     let index = index(&pages, "1");
+    // What has no page is told, too: every row of the lecture is there.
+    let rows = [("A1 to A4", 5..=7), ("B", 1..=7), ("C", 1..=10)];
+    for (letter, numbers) in rows {
+        assert!(index.contains(letter));
+        for number in numbers {
+            let row = format!("{}{number}", &letter[..1]);
+            assert!(index.contains(&row), "{row}");
+        }
+    }
     let places: Vec<usize> = CATALOGUE.iter().map(|of| index.find(&format!("{}.html", of.name)).unwrap()).collect();
     assert!(places.is_sorted(), "pages are in the lecture's order");
     let second = rendered(&pages[1], true, "1");

@@ -148,7 +148,7 @@ impl Plot<'_> {
             .max_light_lines(0)
             .axis_style(AXIS)
             .set_all_tick_mark_size(steps(4.0))
-            .x_labels(self.width.either(8, 4))
+            .x_labels(self.width.either(8, 5))
             .y_labels(7)
             .x_label_formatter(&|v| (self.x_written)(*v))
             .y_label_formatter(&|v| (self.y_written)(*v))

@@ -36,12 +36,12 @@ pub(super) enum Mood {
     Wild,
 }
 
-/// A rise between two minima counts from this share of the slice's range on.
-const RISE: f64 = 0.03;
+/// A valley is as deep as this share of the slice's range at least, on both sides.
+const DEPTH: f64 = 0.03;
 /// A slice is clearly non-convex when it is above a chord by this share of its range.
 const ABOVE: f64 = 0.1;
-/// Minima of a wild slice at least.
-const MANY: usize = 4;
+/// Valleys of a wild slice at least.
+const MANY: usize = 3;
 
 impl Mood {
     pub(super) const ALL: [Self; 4] = [Self::Convex, Self::NonConvex, Self::LocalMinima, Self::Wild];
@@ -58,9 +58,9 @@ impl Mood {
     pub(super) fn criterion(self) -> &'static str {
         match self {
             Self::Convex => "Nowhere above any chord by more than a thousandth of its range, with a valley inside.",
-            Self::NonConvex => "One minimum, but above a chord by a tenth of its range at least.",
-            Self::LocalMinima => "Two or three minima with rises of 3% of the range at least between them.",
-            Self::Wild => "Four such minima or more.",
+            Self::NonConvex => "No second valley, but above a chord by a tenth of its range at least.",
+            Self::LocalMinima => "Two valleys, each with 3% of the range at least on both sides.",
+            Self::Wild => "Three such valleys or more.",
         }
     }
 }
@@ -105,39 +105,43 @@ pub(super) fn judged(losses: &[f64]) -> Option<(Mood, f64)> {
     if !(range > 1e-9) {
         return None;
     }
-    let (minima, least_rise) = minima(losses, RISE * range);
+    let (valleys, least_depth) = valleys(losses, DEPTH * range);
     let above = above_chords(losses) / range;
-    match minima {
-        n if n >= MANY => Some((Mood::Wild, n as f64 + least_rise / range)),
-        2 | 3 => Some((Mood::LocalMinima, least_rise / range)),
-        1 if above >= ABOVE => Some((Mood::NonConvex, above)),
+    match valleys {
+        n if n >= MANY => Some((Mood::Wild, n as f64 + least_depth / range)),
+        2.. => Some((Mood::LocalMinima, least_depth / range)),
+        // Slices with a valley are clearer cases than caps.
+        n if above >= ABOVE => Some((Mood::NonConvex, n as f64 + above)),
         1 if above <= 1e-3 && has_valley(losses, lo, range) => Some((Mood::Convex, valley_balance(losses, lo))),
         _ => None,
     }
 }
 
-/// How many minima there are with rises of at least `rise` on the way from one to the next, and the least of those rises. An
-/// end that is lower than what follows is a minimum too.
-fn minima(losses: &[f64], rise: f64) -> (usize, f64) {
-    let (mut count, mut least) = (1, f64::INFINITY);
-    // Going down: the least so far. Going up: the greatest since.
-    let (mut is_rising, mut low, mut high) = (false, losses[0], losses[0]);
-    for &loss in &losses[1..] {
-        if is_rising {
-            high = high.max(loss);
-            if loss <= high - rise {
-                count += 1;
-                least = least.min(high - low);
-                (is_rising, low) = (false, loss);
-            }
-        } else {
-            low = low.min(loss);
-            if loss >= low + rise {
-                (is_rising, high) = (true, loss);
-            }
+/// How many valleys there are, places from which losses rise by at least `depth` on both sides, and the least of their depths;
+/// what only falls towards an end is none.
+fn valleys(losses: &[f64], depth: f64) -> (usize, f64) {
+    let turns = turns(losses, depth);
+    let sides = turns.windows(3).map(|turn| f64::min(turn[0] - turn[1], turn[2] - turn[1]));
+    let depths: Vec<f64> = sides.filter(|depth| *depth > 0.0).collect();
+    (depths.len(), depths.into_iter().reduce(f64::min).unwrap_or(0.0))
+}
+
+/// The losses at which the way turns, least and greatest by turns; what goes to and fro by less than `depth` is no turn.
+fn turns(losses: &[f64], depth: f64) -> Vec<f64> {
+    let (mut turns, mut is_falling) = (Vec::new(), None);
+    let (mut lo, mut hi) = (losses[0], losses[0]);
+    for &loss in losses {
+        (lo, hi) = (lo.min(loss), hi.max(loss));
+        if is_falling != Some(false) && loss >= lo + depth {
+            turns.push(lo);
+            (is_falling, hi) = (Some(false), loss);
+        } else if is_falling != Some(true) && loss <= hi - depth {
+            turns.push(hi);
+            (is_falling, lo) = (Some(true), loss);
         }
     }
-    (count, if least.is_finite() { least } else { 0.0 })
+    turns.extend(is_falling.map(|is_falling| if is_falling { lo } else { hi }));
+    turns
 }
 
 /// By how much losses lie above chords between two other places at most.
@@ -183,15 +187,20 @@ mod tests {
         assert_eq!(mood(|t| (t * t - 0.4).powi(2)), Some(Mood::LocalMinima));
         assert_eq!(mood(|t| (20.0 * t).sin() + t * t), Some(Mood::Wild));
         assert_eq!(mood(|_| 3.0), None);
+        assert_eq!(mood(|t| -t * t), Some(Mood::NonConvex), "a cap's ends are no minima");
         assert_eq!(mood(f64::exp), None, "no valley");
         assert_eq!(mood(|_| f64::NAN), None);
     }
 
     #[test]
-    fn small_ripples_are_no_minima() {
+    fn small_ripples_and_ends_are_no_valleys() {
         let ripples: Vec<f64> =
             (0..100).map(|i| 0.001 * f64::from(i % 2) + (f64::from(i) / 50.0 - 1.0).powi(2)).collect();
-        assert_eq!(minima(&ripples, 0.03).0, 1);
-        assert_eq!(minima(&[2.0, 0.0, 1.0, 0.5, 3.0], 0.4), (2, 1.0));
+        assert_eq!(valleys(&ripples, 0.03).0, 1);
+        assert_eq!(turns(&[2.0, 0.0, 1.0, 0.5, 3.0], 0.4), [2.0, 0.0, 1.0, 0.5, 3.0]);
+        assert_eq!(valleys(&[2.0, 0.0, 1.0, 0.5, 3.0], 0.4), (2, 0.5));
+        assert_eq!(valleys(&[2.0, 0.0, 1.0, 0.5, 3.0], 0.6), (1, 2.0));
+        assert_eq!([valleys(&[0.0, 1.0, 0.0], 0.1).0, valleys(&[0.0, 2.0, 1.0, 2.0, 0.0], 0.1).0], [0, 1]);
+        assert_eq!((turns(&[1.0, 1.0], 0.1), valleys(&[3.0], 0.1)), (Vec::<f64>::new(), (0, 0.0)));
     }
 }

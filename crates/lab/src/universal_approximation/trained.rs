@@ -1,21 +1,24 @@
-//! The same units, trained: gradient descent with momentum on the squared loss.
+//! The same units, trained: stochastic gradient descent with momentum on the squared loss.
 
 use super::grid;
 use crate::curve::Curve;
 use crate::learn::{affines, plain_shape, set_affines};
 use bakeoff_core::Seed;
 use bakeoff_mlp::{Activation, Affine, Initialisation, Network, Targets, Trainer};
+use bakeoff_numeric::optim::shuffled;
 use bakeoff_numeric::{Loss, Optimiser, Schedule};
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
 /// Places of the curve that training sees.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
+/// Places of a step.
+pub(super) const BATCH: usize = 64;
 /// The learning rate at the start.
 const RATE: f64 = 0.05;
 
-/// Networks of `units` hidden units, trained from `seeds` starts; the i-th depends on the seed, the units and i alone.
+/// Networks of `units` hidden units, trained by so many steps from `seeds` starts; the i-th depends on the seed, the units and i alone.
 pub(super) fn trained(curve: &Curve, units: usize, steps: usize, seeds: usize, seed: Seed) -> Vec<Network<f64>> {
     let places = grid(ROWS);
     // Inputs from −1 to 1, as if they had been scaled; the map goes back into the first layer afterwards.
@@ -27,8 +30,16 @@ pub(super) fn trained(curve: &Curve, units: usize, steps: usize, seeds: usize, s
 fn one(x: &Array2<f64>, y: &Array2<f64>, units: usize, steps: usize, seed: Seed) -> Network<f64> {
     let start = start(units, seed);
     let optimiser = Optimiser { momentum: 0.9, ..Optimiser::default() };
-    let mut trainer = Trainer::new(&start, optimiser, ROWS, 0.0, Some(1.0));
+    let mut trainer = Trainer::new(&start, optimiser, BATCH, 0.0, Some(1.0));
+    let order = seed.derive("order");
+    let mut positions = Vec::new();
     for step in 0..steps {
+        let at = step * BATCH % ROWS;
+        if at == 0 {
+            positions = shuffled(ROWS, &mut order.nth(step).rng());
+        }
+        let batch = &positions[at..at + BATCH];
+        let (x, y) = (x.select(Axis(0), batch), y.select(Axis(0), batch));
         let rate = RATE * Schedule::Cosine.factor(step, steps);
         let loss = trainer.step(x.view(), Targets::Shares(y.view()), Loss::Squared, rate, None);
         if !loss.is_finite() {

@@ -111,7 +111,7 @@ function drawPlane(canvas, picture, points, version, cross) {
   }
 }
 
-const short = (v) => v === 0 ? "0" : Math.abs(v) >= 1000 || Math.abs(v) < 0.01 ? v.toExponential(1) : String(Number(v.toPrecision(3)));
+const short = (v) => (v === 0 ? "0" : Math.abs(v) >= 1000 || Math.abs(v) < 0.01 ? v.toExponential(1) : String(Number(v.toPrecision(3)))).replaceAll("-", "−");
 
 function drawSpace(canvas, picture, points, features) {
   const [context, width, height] = cleared(canvas);
@@ -244,10 +244,12 @@ function drawNetwork(canvas, picture) {
     Object.assign(context, { strokeStyle: chosen ? theme.ink : theme.line, lineWidth: chosen ? 2 : 1 });
     context.strokeRect(left, top, size, size);
     if (chosen && size >= 9) {
-      context.textAlign = "left";
+      // Where no weights are, at the left of the features.
+      const side = layer === 0 ? -1 : 1;
+      context.textAlign = side < 0 ? "right" : "left";
       context.fillStyle = theme.ink;
       const axes = [unit === view.across ? "→" : "", unit === view.up ? "↑" : ""].join("");
-      context.fillText(axes, x + size / 2 + 3, y);
+      context.fillText(axes, x + side * (size / 2 + (side < 0 ? 1 : 3)), y);
       context.textAlign = "center";
     }
   });
@@ -261,11 +263,23 @@ function drawNetwork(canvas, picture) {
   return units;
 }
 
-function drawLoss(canvas, curve, logarithmic) {
+// What one unit answers over the plane: blue above 0, orange below, as a share of its greatest answer.
+function drawUnit(canvas, picture, layer, unit) {
+  const [context, width, height] = cleared(canvas);
+  const side = picture.unit_side;
+  const before = picture.layers.slice(1, layer).reduce((sum, { units }) => sum + units, 0);
+  context.imageSmoothingEnabled = true;
+  context.drawImage(cellCanvases.get("units"), 0, (before + unit) * side, side, side, 0, 0, width, height);
+}
+
+function drawLoss(canvas, curve, logarithmic, without) {
   const [context, width, height] = cleared(canvas);
   const means = curve.means.filter((v) => Number.isFinite(v));
   Object.assign(context, { fillStyle: theme.muted, font: "12px system-ui, sans-serif", textBaseline: "middle", textAlign: "left" });
-  if (means.length < 2) return;
+  if (means.length < 2) {
+    context.textAlign = "center";
+    return context.fillText(without, width / 2, height / 2);
+  }
   const scale = logarithmic ? (v) => Math.log10(Math.max(v, 1e-9)) : (v) => v;
   const least = Math.min(...means);
   let [low, high] = [logarithmic ? scale(least) : 0, scale(Math.max(...means))];

@@ -49,7 +49,8 @@ function connect(state, runs) {
       if (message.told) tell(message.told);
       return;
     }
-    tell(message.reason, true);
+    // Who typed a number does not know of messages.
+    tell(message.reason.replace(/^this is no message of the playground: /, ""), true);
     awaited = null;
     // A link that cannot be opened: something to begin with instead.
     if (asked) {
@@ -105,13 +106,18 @@ function draw() {
   drawPlane(canvases.plane, picture, points, version, document.activeElement === canvases.plane ? cross : null);
   drawSpace(canvases.space, picture, points, settings.features);
   units = drawNetwork(canvases.network, picture);
-  if (frame) drawLoss(canvases.loss, frame.curve, el("log").checked);
+  const shows = Boolean(picture?.view.layer);
+  for (const axis of ["across", "up"]) {
+    el(`unit-${axis}`).parentElement.hidden = !shows;
+    if (shows) drawUnit(el(`unit-${axis}`), picture, picture.view.layer, picture.view[axis]);
+  }
+  if (frame) drawLoss(canvases.loss, frame.curve, el("log").checked, settings.classifier === "knn" ? "Neighbours minimise nothing." : "");
 }
 
 function figures() {
   const { picture } = frame;
   el("steps").textContent = frame.steps.toLocaleString("en");
-  el("epochs").textContent = frame.trains ? frame.epochs.toFixed(frame.epochs < 10 ? 1 : 0) : "–";
+  el("epochs").textContent = frame.trains ? frame.epochs < 10 ? frame.epochs.toFixed(1) : Math.round(frame.epochs).toLocaleString("en") : "–";
   el("loss-now").textContent = Number.isFinite(picture?.loss) ? short(picture.loss) : "–";
   el("right").textContent = picture ? `${(100 * picture.accuracy).toFixed(1)} %` : "–";
   el("n-weights").textContent = picture ? picture.n_weights.toLocaleString("en") : "–";
@@ -301,13 +307,22 @@ function chooseBrush(i) {
   el("brushes").querySelector(`[value="${i}"]`).checked = true;
 }
 
+// Whether a field holds a number within its range; tells what is wrong otherwise.
+function isNumber(field) {
+  const name = field.labels[0].textContent.trim();
+  if (Number.isNaN(field.valueAsNumber)) tell(`${name}: a number is needed here.`, true);
+  else if (field.validity.rangeUnderflow || field.validity.rangeOverflow || field.step === "1" && field.validity.stepMismatch) tell(`${name}: ${field.validationMessage}`, true);
+  else return true;
+  return false;
+}
+
 el("make").onclick = makePreset;
 el("preset").onchange = makePreset;
 for (const key of ["points", "classes", "noise"]) el(`preset-${key}`).onchange = makePreset;
 function makePreset() {
   const number = (key) => el(`preset-${key}`).valueAsNumber;
+  if (!["points", "classes", "noise"].every((key) => isNumber(el(`preset-${key}`)))) return;
   const wanted = { name: el("preset").value, points: number("points"), classes: number("classes"), noise: number("noise"), seed: settings.seed };
-  if (Object.values(wanted).some(Number.isNaN)) return tell("A preset needs a number in each field.", true);
   awaited = wanted;
   tell("");
   say({ kind: "preset", preset: wanted });
@@ -378,11 +393,11 @@ form.onchange = ({ target }) => {
   if (!target.name) return;
   if (target.name === "hidden") {
     const numbers = target.value.split(/[\s,;-]+/).filter(Boolean).map(Number);
-    if (numbers.some((n) => !Number.isInteger(n))) return tell("Hidden units are whole numbers with commas between them.", true);
+    if (numbers.some((n) => !Number.isInteger(n) || n < 1)) return tell("Hidden units are whole numbers above 0 with commas between them.", true);
     return ask({ hidden: numbers });
   }
   if (target.type !== "number") return ask({ [target.name]: target.value });
-  if (Number.isNaN(target.valueAsNumber)) return tell("A number is needed here.", true);
+  if (!isNumber(target)) return;
   ask({ [target.name]: target.valueAsNumber });
 };
 
