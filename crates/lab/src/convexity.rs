@@ -195,8 +195,7 @@ fn measure(setting: &Setting<'_>) -> Measured {
 fn claims(m: &Measured) -> Vec<Claim> {
     let violations: usize = m.linear.iter().map(|of| of.violations).sum();
     let worst = span(&m.linear.iter().map(|of| of.worst).collect::<Vec<_>>()).1;
-    let counts: Vec<String> =
-        m.moods.iter().map(|found| format!("{} are {}", whole(found.count), found.mood)).collect();
+    let counts: Vec<String> = m.moods.iter().map(|found| format!("{} {}", whole(found.count), found.mood)).collect();
     vec![
         Claim::new(
             "Softmax and SVM losses of a linear classifier are convex, with L1 and with L2.",
@@ -223,7 +222,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "Slices through a network's loss look convex, clearly non-convex, with local minima, or wild.",
             m.moods.iter().all(|found| found.count > 0),
-            format!("of {} slices through losses of nets {}", whole(m.slices_searched), counts.join(", ")),
+            format!("{} slices through losses of nets have among them {}", whole(m.slices_searched), counts.join(", ")),
         ),
     ]
 }

@@ -257,7 +257,8 @@ pub(crate) fn number(value: f64) -> String {
 
 /// A tick as short as it can be.
 pub(crate) fn plain(value: f64) -> String {
-    format!("{}", (value * 1e6).round() / 1e6).replace('-', "−")
+    // Adding 0 takes the sign off −0.
+    format!("{}", (value * 1e6).round() / 1e6 + 0.0).replace('-', "−")
 }
 
 /// A tick of a logarithmic axis: 10 to a power where it is very small or large.
@@ -312,6 +313,7 @@ mod tests {
         );
         assert_eq!([number(-1234.5), number(999.7)], ["−1,234", "1,000"]);
         assert_eq!(number(f64::NAN), "–");
+        assert_eq!([plain(-1e-17), plain(0.0)], ["0", "0"]);
         assert_eq!([plain(-0.5), power(1e-8), power(0.01), percent(0.8765)], ["−0.5", "1e−8", "0.01", "87.6%"]);
     }
 
