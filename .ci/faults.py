@@ -58,12 +58,12 @@ def run(out, expected=0, experiment="grid.toml", prefix=(), **options):
     return done
 
 
-# What a row tells of a training that was continued, and must not tell of one that was not.
-CONTINUED = "its training was broken off and went on"
+# What a row tells of a training that was continued or had no room for its states, and must not tell of one that was not.
+CONTINUED = ("its training was broken off and went on", "no more states of its training were kept")
 
 
 def without_timings(value):
-    """What must be the same: no times, no memory, no place, no word of having been continued."""
+    """What must be the same: no times, no memory, no place, no word of having been continued or of states."""
     timed = {"seconds", "cpu_seconds", "peak_rss_mb", "run", "noise", "latency"}
     if isinstance(value, dict):
         return {key: without_timings(v) for key, v in value.items() if key not in timed and not key.startswith("cost")}
