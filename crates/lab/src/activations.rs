@@ -216,7 +216,7 @@ fn curves() -> Markup {
                     number(span(&slopes).1)
                 ),
                 x: Axis::from_to(-4.0, 4.0),
-                y: Axis::from_to(-1.5, 4.0),
+                y: Axis::from_to(-4.0, 4.0),
                 x_title: "",
                 y_title: "",
                 x_written: &plain,
