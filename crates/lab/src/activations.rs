@@ -1,6 +1,6 @@
 //! C3, C4: the activations and their derivatives, the same net with each, and what a net without any is.
 
-use crate::figure::{Chart, Series, mean, number, panels, percent, plain, span, table, whole};
+use crate::figure::{Chart, Series, grouped, mean, number, panels, percent, plain, span, table};
 use crate::learn::{Scaled, accuracy, count, fitted, learned_affines};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::Positive;
@@ -181,8 +181,8 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 "the scores of a net without activation, up to {}, differ from (W₂ W₁) x + (W₂ b₁ + b₂) by {} at most, and {} of {} images get the same class",
                 number(largest_score),
                 number(largest_difference),
-                whole(same_classes),
-                whole(m.test_images)
+                grouped(same_classes),
+                grouped(m.test_images)
             ),
         ),
         Claim::new(
@@ -240,7 +240,7 @@ fn nets(m: &Measured) -> Markup {
     let mut rows: Vec<Vec<String>> = m.nets.iter().map(row).collect();
     rows.push(vec!["softmax classifier".to_owned(), percent(m.linear), "no seed in it".to_owned()]);
     html! {
-        p { "One hidden layer of " (m.hidden[0]) " units on the pixels of shapes, " (whole(m.training_images)) " images, " (m.epochs) " epochs with the same rate, " (m.seeds) " seeds; " (whole(m.test_images)) " test images." }
+        p { "One hidden layer of " (m.hidden[0]) " units on the pixels of shapes, " (grouped(m.training_images)) " images, " (m.epochs) " epochs with the same rate, " (m.seeds) " seeds; " (grouped(m.test_images)) " test images." }
         (table("", &["activation", "mean test accuracy", "least to greatest over the seeds"], &rows))
     }
 }
@@ -249,7 +249,7 @@ fn collapsed(m: &Measured) -> Markup {
     let Collapse { scores, largest_score, largest_difference, .. } = m.collapse;
     html! {
         p {
-            "The trained net without activation and its collapsed form give " (whole(scores)) " scores on the test images. The largest is "
+            "The trained net without activation and its collapsed form give " (grouped(scores)) " scores on the test images. The largest is "
             (number(largest_score)) ", the largest difference " (number(largest_difference)) ": rounding in f32, and nothing else."
         }
     }

@@ -4,7 +4,7 @@
 //! L = (1/n) Σ −log p + λ Σ W², each from several starts and on several draws of the training points.
 
 use crate::field::{FINE, Field};
-use crate::figure::{Frame, mean, number, panel, panels, percent, points, table, whole};
+use crate::figure::{Frame, grouped, mean, number, panel, panels, percent, points, table};
 use crate::learn::{accuracy, count, fitted};
 use crate::points::{Points, moons};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
@@ -208,6 +208,6 @@ fn errors(m: &Measured) -> Markup {
     let rows: Vec<Vec<String>> = m.nets.iter().map(row).collect();
     html! {
         (table("", &["net", "training error", "test error", "length of the boundary"], &rows))
-        p.note { "Means over " (m.seeds) " draws of " (m.training_points) " training points, each with a start of its own; " (whole(m.test_points)) " test points. The boundary is measured within the picture, in units of its axes. The moons overlap: nobody gets all of them right." }
+        p.note { "Means over " (m.seeds) " draws of " (m.training_points) " training points, each with a start of its own; " (grouped(m.test_points)) " test points. The boundary is measured within the picture, in units of its axes. The moons overlap: nobody gets all of them right." }
     }
 }

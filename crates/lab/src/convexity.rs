@@ -6,7 +6,7 @@
 
 mod slices;
 
-use crate::figure::{Chart, Series, number, panels, percent, plain, span, table, whole};
+use crate::figure::{Chart, Series, grouped, number, panels, percent, plain, span, table};
 use crate::learn::plain_shape;
 use crate::points::normal;
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
@@ -195,14 +195,14 @@ fn measure(setting: &Setting<'_>) -> Measured {
 fn claims(m: &Measured) -> Vec<Claim> {
     let violations: usize = m.linear.iter().map(|of| of.violations).sum();
     let worst = span(&m.linear.iter().map(|of| of.worst).collect::<Vec<_>>()).1;
-    let counts: Vec<String> = m.moods.iter().map(|found| format!("{} {}", whole(found.count), found.mood)).collect();
+    let counts: Vec<String> = m.moods.iter().map(|found| format!("{} {}", grouped(found.count), found.mood)).collect();
     vec![
         Claim::new(
             "Softmax and SVM losses of a linear classifier are convex, with L1 and with L2.",
             violations == 0,
             format!(
                 "{violations} violations of Jensen's inequality in {} samples of each of {} losses of linear classifiers (where one came closest, it lay {} of the chord's height {} the chord; up to 1e−9 above is rounding)",
-                whole(m.samples),
+                grouped(m.samples),
                 m.linear.len(),
                 number(worst.abs()),
                 if worst > 0.0 { "above" } else { "below" }
@@ -214,7 +214,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             format!(
                 "{} violations in {} samples of a net's loss, {}, the worst by {} of the chord's height",
                 m.net.violations,
-                whole(m.samples / 4),
+                grouped(m.samples / 4),
                 percent(m.net.violations as f64 / (m.samples / 4).max(1) as f64),
                 percent(m.net.worst)
             ),
@@ -222,7 +222,11 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "Slices through a network's loss look convex, clearly non-convex, with local minima, or wild.",
             m.moods.iter().all(|found| found.count > 0),
-            format!("{} slices through losses of nets have among them {}", whole(m.slices_searched), counts.join(", ")),
+            format!(
+                "{} slices through losses of nets have among them {}",
+                grouped(m.slices_searched),
+                counts.join(", ")
+            ),
         ),
     ]
 }
@@ -249,14 +253,15 @@ fn two_functions() -> Markup {
 }
 
 fn sampled(m: &Measured) -> Markup {
-    let row =
-        |of: &Sampled, samples: usize| vec![of.name.to_owned(), whole(samples), whole(of.violations), number(of.worst)];
+    let row = |of: &Sampled, samples: usize| {
+        vec![of.name.to_owned(), grouped(samples), grouped(of.violations), number(of.worst)]
+    };
     let rows: Vec<Vec<String>> =
         m.linear.iter().map(|of| row(of, m.samples)).chain([row(&m.net, m.samples / 4)]).collect();
     html! {
         p { "Ends a and b are drawn with sizes from 0.1 to 10 and t from 0 to 1. The last column is the highest that f lay over its chord, in shares of the chord's height; below 0 it was always under it." }
         (table("", &["loss", "samples", "violations", "highest over the chord"], &rows))
-        p.note { (ROWS) " rows of " (D) " numbers, " (K) " classes; the net has " (whole(m.net_weights)) " weights and biases." }
+        p.note { (ROWS) " rows of " (D) " numbers, " (K) " classes; the net has " (grouped(m.net_weights)) " weights and biases." }
     }
 }
 
@@ -267,7 +272,7 @@ fn moods(m: &Measured) -> Markup {
         };
         let points: Vec<(f64, f64)> = slice.places().into_iter().zip(slice.losses.iter().copied()).collect();
         Chart {
-            finding: format!("{} {} of {} slices.", found.criterion, whole(found.count), whole(m.slices_searched)),
+            finding: format!("{} {} of {} slices.", found.criterion, grouped(found.count), grouped(m.slices_searched)),
             x: Axis::linear(points.iter().map(|at| at.0)),
             y: Axis::linear(slice.losses.iter().copied()),
             x_title: "t",

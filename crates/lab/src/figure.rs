@@ -1,5 +1,6 @@
 //! Pictures of the lab, on the project's own plots: charts with a legend, square pieces of the plane, tables.
 
+pub(crate) use bakeoff_report::grouped;
 use bakeoff_report::plot::{Axis, Drawing, Mark, Plot, Width, Written, both};
 use maud::{Markup, html};
 
@@ -231,17 +232,6 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
-/// A whole number with commas between its thousands.
-pub(crate) fn whole(value: usize) -> String {
-    let mut text = value.to_string();
-    let mut at = text.len();
-    while at > 3 {
-        at -= 3;
-        text.insert(at, ',');
-    }
-    text
-}
-
 /// A number of any size with about three digits.
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
@@ -249,7 +239,7 @@ pub(crate) fn number(value: f64) -> String {
         _ if !value.is_finite() => return "–".to_owned(),
         0.0 => "0".to_owned(),
         _ if !(0.001..1e6).contains(&size) => format!("{value:.1e}"),
-        _ if size >= 999.5 => format!("{}{}", if value < 0.0 { "-" } else { "" }, whole(size.round() as usize)),
+        _ if size >= 999.5 => format!("{}{}", if value < 0.0 { "-" } else { "" }, grouped(size.round() as usize)),
         _ => format!("{value:.*}", (2 - size.log10().floor() as i32).clamp(0, 5) as usize),
     };
     text.replace('-', "−")
@@ -307,10 +297,6 @@ mod tests {
     #[test]
     fn numbers_have_three_digits_and_a_true_minus() {
         assert_eq!([0.0, 0.12345, -12.345, 1234.4, 1.5e-7].map(number), ["0", "0.123", "−12.3", "1,234", "1.5e−7"]);
-        assert_eq!(
-            [0, 7, 999, 1000, 10_800, 524_288, 2_097_152].map(whole),
-            ["0", "7", "999", "1,000", "10,800", "524,288", "2,097,152"]
-        );
         assert_eq!([number(-1234.4), number(999.7)], ["−1,234", "1,000"]);
         assert_eq!(number(f64::NAN), "–");
         assert_eq!([plain(-1e-17), plain(0.0)], ["0", "0"]);

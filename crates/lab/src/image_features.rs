@@ -6,7 +6,7 @@
 
 mod change;
 
-use crate::figure::{Chart, Series, bars, panel, panels, percent, plain, table, whole};
+use crate::figure::{Chart, Series, bars, grouped, panel, panels, percent, plain, table};
 use crate::learn::{Scaled, accuracy, count, fitted, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::NonNegative;
@@ -282,7 +282,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
         Claim::new(
             "A 320×240 image has 10,800 numbers of HoG with 8×8 regions and 9 directions.",
             m.hog_numbers == 10_800,
-            format!("the extractor makes {} numbers of an image of 320×240", whole(m.hog_numbers)),
+            format!("the extractor makes {} numbers of an image of 320×240", grouped(m.hog_numbers)),
         ),
         Claim::new(
             "HoG is robust to small changes of light and of position.",
@@ -377,14 +377,14 @@ fn one_image(splits: &Splits, scene: &Images, hog_numbers: usize, seed: Seed) ->
         @if let Some(large) = large {
             h3 { "An image of 320×240" }
             (pictures(&large))
-            p.note { "30·40 regions of 8×8 pixels with 9 directions each, " (whole(hog_numbers)) " numbers; the " (strongest) " strongest are drawn as strokes along the edges." }
+            p.note { "30·40 regions of 8×8 pixels with 9 directions each, " (grouped(hog_numbers)) " numbers; the " (strongest) " strongest are drawn as strokes along the edges." }
         }
     })
 }
 
 fn cues(m: &Measured) -> Markup {
     let row = |seen: &Seen| {
-        let mut cells = vec![seen.name.to_owned(), whole(seen.numbers)];
+        let mut cells = vec![seen.name.to_owned(), grouped(seen.numbers)];
         cells.extend(seen.cues.iter().map(|(_, share)| percent(*share)));
         cells.push(percent(seen.accuracy));
         cells
@@ -395,7 +395,7 @@ fn cues(m: &Measured) -> Markup {
     html! {
         p { "Each pair of classes of shapes differs by one cue. Accuracy within the pair, of classifiers for all ten classes: a guess has 50%." }
         (table("", &heads, &rows))
-        p.note { (whole(m.training_images)) " training and " (whole(m.test_images)) " test images, " (m.test_images / 5) " of these a pair. A linear SVM on every feature; the net has 256 hidden units." }
+        p.note { (grouped(m.training_images)) " training and " (grouped(m.test_images)) " test images, " (m.test_images / 5) " of these a pair. A linear SVM on every feature; the net has 256 hidden units." }
     }
 }
 

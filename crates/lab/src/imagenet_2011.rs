@@ -4,7 +4,7 @@
 //! at full size for a few images, so every count below is the length of something that exists; what the codes cost in accuracy
 //! is measured on `shapes` with a small mixture, where training takes seconds.
 
-use crate::figure::{number, percent, plain, table, whole};
+use crate::figure::{grouped, number, percent, plain, table};
 use crate::learn::{accuracy, count, fitted};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::{Dataset, Encoder, Extractor, Images, Recipe, Seed, Splits, argmax_rows, encode};
@@ -291,10 +291,10 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 "the extractors make {} numbers a patch, {} after PCA, {} an image of SIFT, and {}, {} and {} of color statistics",
                 sizes(sift).0,
                 sizes(sift).1,
-                whole(sizes(sift).2),
+                grouped(sizes(sift).2),
                 sizes(color).0,
                 sizes(color).1,
-                whole(sizes(color).2)
+                grouped(sizes(color).2)
             ),
         ),
         Claim::new(
@@ -302,7 +302,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             m.systems.iter().all(|system| (8000..13_000).contains(&system.patches)),
             format!(
                 "an image of {SIDE}×{SIDE} pixels has {} patches for the two systems",
-                m.systems.iter().map(|system| whole(system.patches)).collect::<Vec<_>>().join(" and ")
+                m.systems.iter().map(|system| grouped(system.patches)).collect::<Vec<_>>().join(" and ")
             ),
         ),
         Claim::new(
@@ -311,8 +311,8 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 && m.systems.iter().all(|system| system.code_length == system.code_bytes),
             format!(
                 "{} bytes an image become {}, and the rows of 1.2 million images in both systems {} instead of {}",
-                m.systems.first().map_or_else(String::new, |system| whole(system.float_bytes)),
-                m.systems.first().map_or_else(String::new, |system| whole(system.code_bytes)),
+                m.systems.first().map_or_else(String::new, |system| grouped(system.float_bytes)),
+                m.systems.first().map_or_else(String::new, |system| grouped(system.code_bytes)),
                 bytes(m.bytes_of_all_as_codes),
                 bytes(m.bytes_of_all_as_floats)
             ),
@@ -347,15 +347,15 @@ fn chain(m: &Measured) -> Markup {
         cells
     };
     let rows = [
-        row("patches of the image", &|s| whole(s.patches)),
+        row("patches of the image", &|s| grouped(s.patches)),
         row("numbers of a patch", &|s| s.numbers.to_string()),
         row("after PCA", &|s| s.reduced.to_string()),
-        row("Gaussians", &|s| whole(s.gaussians)),
+        row("Gaussians", &|s| grouped(s.gaussians)),
         row("regions", &|s| s.regions.to_string()),
-        row("numbers of the Fisher vector", &|s| whole(s.fisher_numbers)),
-        row("of which are not 0 in one image", &|s| whole(s.not_zero)),
-        row("groups of 8 numbers", &|s| whole(s.groups)),
-        row("bytes of their codes", &|s| whole(s.code_length)),
+        row("numbers of the Fisher vector", &|s| grouped(s.fisher_numbers)),
+        row("of which are not 0 in one image", &|s| grouped(s.not_zero)),
+        row("groups of 8 numbers", &|s| grouped(s.groups)),
+        row("bytes of their codes", &|s| grouped(s.code_length)),
     ];
     let heads: Vec<&str> = ["an image"].into_iter().chain(m.systems.iter().map(|system| system.descriptor)).collect();
     html! {
@@ -387,8 +387,8 @@ fn cost(m: &Measured) -> Markup {
     html! {
         (table("", &["system", "test accuracy on floats", "on codes"], &rows))
         p.note {
-            (whole(m.trial.training_images)) " training and " (whole(m.trial.test_images)) " test images of shapes, " (m.trial.gaussians) " Gaussians, so "
-            (whole(m.trial.fisher_numbers)) " numbers an image; " code { (OneVsAll::NAME) } " with the experiment's settings."
+            (grouped(m.trial.training_images)) " training and " (grouped(m.trial.test_images)) " test images of shapes, " (m.trial.gaussians) " Gaussians, so "
+            (grouped(m.trial.fisher_numbers)) " numbers an image; " code { (OneVsAll::NAME) } " with the experiment's settings."
         }
     }
 }

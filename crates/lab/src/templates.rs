@@ -3,7 +3,7 @@
 //!
 //! The class one-headed of `shapes` has two modes, a head on the left or on the right, whose mean is the mean of two-headed.
 
-use crate::figure::{panel, panels, percent, table, whole};
+use crate::figure::{grouped, panel, panels, percent, table};
 use crate::learn::{Scaled, accuracy, count, fitted, learned_affines, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::NonNegative;
@@ -336,7 +336,7 @@ fn recombined(m: &Measured, units: &Units, splits: &Splits) -> Markup {
         (pictures(&bank(specialists(&units.right, &units.left))))
         p.note {
             "Under each template: what the unit says for one-headed against two-headed, W₂ times its mean output, on images with the head on the left and on the right. "
-            (m.hidden_units) " units in all, " (whole(m.training_images)) " training and " (whole(m.test_images)) " test images."
+            (m.hidden_units) " units in all, " (grouped(m.training_images)) " training and " (grouped(m.test_images)) " test images."
         }
     }
 }
@@ -367,7 +367,7 @@ fn clothes(splits: &Splits, setting: &Setting<'_>, seed: Seed) -> Result<(Clothe
     let net = galleries(&*both.net, "the net", shape, &splits.classes);
     let shown = html! {
         p {
-            "Fashion-MNIST, " (whole(measured.training_images)) " training and " (whole(measured.test_images)) " test images: the linear classifier is right in "
+            "Fashion-MNIST, " (grouped(measured.training_images)) " training and " (grouped(measured.test_images)) " test images: the linear classifier is right in "
             (percent(measured.linear)) ", the net in " (percent(measured.net)) ". What speaks for a class is spread over as much as "
             (format!("{:.0}", measured.effective_units)) " equal units of its " (UNITS) " would be: (Σ|c|)² / Σc² of what the units say, the mean over the classes."
         }

@@ -3,7 +3,7 @@
 //! The program is the project's own example, shown as it stands; its steps are run here in f64 from the start that
 //! `mlp/tests/reference/twenty_lines.py` has, whose losses are those of NumPy.
 
-use crate::figure::{Chart, Series, number, power, table, whole};
+use crate::figure::{Chart, Series, grouped, number, power, table};
 use crate::learn::{plain_shape, set_affines};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::Seed;
@@ -126,7 +126,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
                 "the loss falls at every step that was noted, from {} to {} in {} steps",
                 number(ends.0),
                 number(ends.1),
-                whole(m.steps)
+                grouped(m.steps)
             ),
         ),
     ]
@@ -145,7 +145,7 @@ fn losses(m: &Measured) -> Markup {
     let (own, numpy) = (line(&m.losses), line(&m.numpy));
     let row = |(t, expected): &(usize, f64)| {
         let own = m.losses.iter().find(|(own, _)| own == t).map_or(f64::NAN, |(_, loss)| *loss);
-        vec![whole(t + 1), format!("{own:.9e}").replace('-', "−"), format!("{expected:.9e}").replace('-', "−")]
+        vec![grouped(t + 1), format!("{own:.9e}").replace('-', "−"), format!("{expected:.9e}").replace('-', "−")]
     };
     let rows: Vec<Vec<String>> = m.numpy.iter().map(row).collect();
     let chart = Chart {

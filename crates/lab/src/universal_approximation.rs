@@ -9,7 +9,7 @@ mod nearest;
 mod trained;
 
 use crate::curve::Curve;
-use crate::figure::{Chart, Series, legend, median, number, panels, plain, power, slope, span, table, whole};
+use crate::figure::{Chart, Series, grouped, legend, median, number, panels, plain, power, slope, span, table};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_mlp::Network;
 use bakeoff_report::plot::{Axis, Mark};
@@ -190,7 +190,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             last(&m.steep) < 0.1 * height.max(1e-9) && (m.steep_slope + 1.0).abs() < 0.25,
             format!(
                 "with {} units the greatest error of boxes is {}, and it falls with a slope of −{:.2} in the number of bumps, where −1 is expected; hats reach {} with a slope of −{:.2}",
-                m.steep.last().map_or_else(String::new, |fit| whole(fit.units)),
+                m.steep.last().map_or_else(String::new, |fit| grouped(fit.units)),
                 number(last(&m.steep)),
                 m.steep_slope.abs(),
                 number(last(&m.sloping)),
@@ -340,7 +340,7 @@ fn found(setting: &Setting<'_>, m: &Measured) -> Markup {
         (legend([("the curve", Mark(0)), ("the network", Mark(1))].into_iter()))
         (panels(&charts))
         (table("", &["units", "least error", "median", "greatest error"], &rows))
-        p.note { "Greatest errors. SGD with momentum on the squared loss: " (whole(shown.steps)) " steps of " (trained::BATCH) " of " (trained::ROWS) " places, " (shown.errors.len()) " starts whose units have their corners spread over the interval." }
+        p.note { "Greatest errors. SGD with momentum on the squared loss: " (grouped(shown.steps)) " steps of " (trained::BATCH) " of " (trained::ROWS) " places, " (shown.errors.len()) " starts whose units have their corners spread over the interval." }
     }
 }
 

@@ -1,6 +1,6 @@
 //! B4: patches of training images are clustered into visual words; an image is the histogram of its words.
 
-use crate::figure::{Chart, Series, bars, number, panel, percent, plain, power, table, whole};
+use crate::figure::{Chart, Series, bars, grouped, number, panel, percent, plain, power, table};
 use crate::learn::{Scaled, accuracy, count, fitted, pair_accuracy};
 use crate::{Claim, Demonstration, LabError, Page, Part, Setting};
 use bakeoff_core::params::NonNegative;
@@ -246,7 +246,7 @@ fn claims(m: &Measured) -> Vec<Claim> {
             m.shuffle.histogram_difference == 0.0 && m.shuffle.pixel_difference > 5.0,
             format!(
                 "with the squares of {} images in another order pixels differ by {} of 255 levels in the mean, histograms of words by {}",
-                whole(m.shuffle.images),
+                grouped(m.shuffle.images),
                 number(m.shuffle.pixel_difference),
                 m.shuffle.histogram_difference
             ),
@@ -310,7 +310,7 @@ fn sizes(m: &Measured) -> Markup {
     html! {
         (chart.shown())
         (table("", &["words", "squared distance of a patch", "accuracy, ten classes", "pluses or corners"], &m.codebooks.iter().map(row).collect::<Vec<_>>()))
-        p.note { (whole(m.training_images)) " training and " (whole(m.test_images)) " test images of shapes, patches at every pixel. Distances are those of normalised patches of 192 numbers: the mean over 2,000 test patches." }
+        p.note { (grouped(m.training_images)) " training and " (grouped(m.test_images)) " test images of shapes, patches at every pixel. Distances are those of normalised patches of 192 numbers: the mean over 2,000 test patches." }
     }
 }
 

@@ -15,6 +15,8 @@ mod report;
 mod tables;
 mod text;
 
+/// A whole number with commas between thousands, for rooms that make pages and know no results.
+pub use bakeoff_results::words::grouped;
 pub use compared::{Compared, Difference};
 pub use html::{Live, PROGRESS, document, live_page, pictures};
 pub use pictures::{Gallery, Picture, Pictures, Stroke};
