@@ -206,3 +206,16 @@ fn absentees(summary: &Summary) -> String {
     let names: Vec<String> = summary.unranked().iter().map(|p| format!("{} ({})", p.name, p.outcome.name())).collect();
     if names.is_empty() { String::new() } else { format!(" No result: {}.", names.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_have_commas() {
+        assert_eq!(
+            [0, 7, 999, 1000, 10_800, 524_288, 2_097_152].map(grouped),
+            ["0", "7", "999", "1,000", "10,800", "524,288", "2,097,152"]
+        );
+    }
+}
