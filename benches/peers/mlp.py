@@ -26,6 +26,8 @@ torch.set_num_threads(2)
 TURNS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 SERVER = subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 BATCH = 128
+# Seconds before each job: the peers' threads go on turning for a while after a call, and would take a core from what follows.
+PAUSE = 0.5
 
 
 def ours(line):
@@ -113,9 +115,11 @@ def turns(jobs, extra=lambda: None):
     found = {name: [] for name in jobs}
     for turn in range(TURNS + 1):
         for name, job in jobs.items():
+            time.sleep(PAUSE)
             seconds = job()
             if turn:
                 found[name].append(seconds)
+        time.sleep(PAUSE)
         extra()
     return found
 

@@ -56,19 +56,19 @@ fn leaderboard(summary: &Summary) -> String {
 
 fn line(pipeline: &PipelineSummary) -> Vec<String> {
     let nothing = || "–".to_owned();
-    let seconds = |part: fn(&bakeoff_results::PartSeconds) -> f64| {
-        pipeline.seconds.as_ref().map_or_else(nothing, |seconds| duration(part(seconds)))
-    };
+    let spent = |part: fn(&bakeoff_results::PartSeconds) -> f64| pipeline.seconds.as_ref().map(part);
+    let shown = |seconds: Option<f64>| seconds.map_or_else(nothing, duration);
     vec![
         pipeline.name.clone(),
         pipeline.accuracy.map_or_else(|| pipeline.outcome.name().to_owned(), percent),
         pipeline.interval.map_or_else(nothing, percent_interval),
         pipeline.seeds.to_string(),
-        seconds(|s| s.features),
-        seconds(|s| s.tune),
-        seconds(|s| s.fit),
-        seconds(|s| s.predict),
-        seconds(|s| s.total),
+        shown(spent(|s| s.features)),
+        // None where nothing was searched.
+        shown(spent(|s| s.tune).filter(|&seconds| seconds > 0.0)),
+        shown(spent(|s| s.fit)),
+        shown(spent(|s| s.predict)),
+        shown(spent(|s| s.total)),
         pipeline.peak_rss_mb.map_or_else(nothing, |mb| format!("{mb:.0} MB")),
         pipeline.model_bytes.map_or_else(nothing, bytes),
     ]

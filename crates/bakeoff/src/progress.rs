@@ -6,7 +6,7 @@ use bakeoff_core::Epoch;
 use bakeoff_report::Live;
 use bakeoff_results::{Cell, Confusion, Outcome, Row};
 use bakeoff_runner::clock::Stopwatch;
-use bakeoff_runner::{Event, Observer, Stage};
+use bakeoff_runner::{Alike, Event, Observer, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Progress {
 
     /// All of these cells are finished: what is told from now on is of their repeats.
     pub(crate) fn after(self, cells: usize) -> Self {
-        Self { tally: Tally { repeats: true, ..Tally::of(cells, &[]) }, ..self }
+        Self { tally: Tally { repeats: true, ..Tally::of(cells, &Alike::new()) }, ..self }
     }
 
     /// Takes the bar away, and gives back who tells pages.
@@ -122,7 +122,10 @@ impl Observer for Progress {
         match event {
             Event::Planned { finished, todo } => {
                 if finished > 0 {
-                    self.line(&format!("{finished} of {} cells are there already", finished + todo.len()));
+                    self.line(&format!(
+                        "{finished} of {} cells are there already",
+                        finished + todo.values().sum::<usize>()
+                    ));
                 }
                 self.tally = Tally::of(finished, todo);
                 if let Some(bar) = &self.bar {
@@ -193,8 +196,8 @@ fn clock(seconds: f64) -> String {
 #[derive(Default)]
 struct Tally {
     done: usize,
-    /// Cells that are neither finished nor in work, counted: a grid has thousands of cells and a handful of kinds.
-    todo: BTreeMap<Kind, usize>,
+    /// Cells that are neither finished nor in work: a grid has thousands of cells and a handful of kinds.
+    todo: Alike,
     current: Option<(Kind, Stopwatch)>,
     /// Share of the current cell, by its passes and trials.
     share: f64,
@@ -214,12 +217,8 @@ fn kind(cell: &Cell) -> Kind {
 }
 
 impl Tally {
-    fn of(done: usize, todo: &[&Cell]) -> Self {
-        let mut counts = BTreeMap::new();
-        for cell in todo {
-            *counts.entry(kind(cell)).or_default() += 1;
-        }
-        Self { done, todo: counts, ..Self::default() }
+    fn of(done: usize, todo: &Alike) -> Self {
+        Self { done, todo: todo.clone(), ..Self::default() }
     }
 
     fn left(&self) -> usize {
@@ -299,7 +298,7 @@ mod tests {
     #[test]
     fn the_rest_takes_what_its_like_took() {
         let (a, b, c) = (cell("a"), cell("b"), cell("c"));
-        let mut tally = Tally::of(2, &[&a, &b, &a, &c]);
+        let mut tally = Tally::of(2, &Alike::from([(kind(&a), 2), (kind(&b), 1), (kind(&c), 1)]));
         assert_eq!((tally.cells(), tally.seconds_left()), (6, None));
         tally.spent.insert(kind(&a), (10.0, 2));
         tally.spent.insert(kind(&b), (20.0, 1));
@@ -314,7 +313,7 @@ mod tests {
 
     #[test]
     fn trials_and_passes_move_the_bar_and_never_back() {
-        let mut tally = Tally::of(0, &[&cell("a")]);
+        let mut tally = Tally::of(0, &Alike::from([(kind(&cell("a")), 1)]));
         tally.start(&cell("a"));
         let mut positions = Vec::new();
         for number in 1..=3 {

@@ -103,7 +103,7 @@ fn nothing_that_fits_touches_a_test_image() {
         rows.push(row.clone());
         Ok::<(), Infallible>(())
     };
-    let Ok(_) = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Trapper(pages), &mut keep);
+    let Ok(_) = run(&plan, Shard::WHOLE, BTreeSet::new(), &bench, &mut Here, &mut Trapper(pages), &mut keep);
     assert_eq!(rows.len(), extractors.len() + classifiers.len());
     for row in rows {
         assert!(matches!(row.outcome, Outcome::Done(_)), "{}: {:?}", row.cell.pipeline, row.outcome);

@@ -77,16 +77,13 @@ impl Learned<'_> {
         self.array(name).and_then(Matrix::of)
     }
 
-    /// What a weight counts for the values before scaling: w · 1/σ, where rows are scaled.
-    fn unscaled(&self, weights: &[f32]) -> Vec<f32> {
-        let inverse = self.array("scaler.inverse").and_then(|tensor| match tensor.values() {
-            Values::F32(values) if values.len() == weights.len() => Some(values),
-            _ => None,
-        });
-        match inverse {
-            Some(inverse) => weights.iter().zip(inverse).map(|(w, s)| w * s).collect(),
-            None => weights.to_vec(),
-        }
+    /// What a picture of weights is to say of scaled rows; empty where all columns were scaled alike or not at all. A weight stands for its
+    /// column's deviation: divided by it, the pixels that are ever dark but for a few images would outshine all others.
+    fn scaling(&self) -> &'static str {
+        let of_each_column = self.array("scaler.inverse").is_some_and(
+            |tensor| matches!(tensor.values(), Values::F32(values) if values.windows(2).any(|pair| pair[0] != pair[1])),
+        );
+        if of_each_column { " (for one standard deviation of each pixel)" } else { "" }
     }
 
     fn is_reduced(&self) -> bool {
@@ -99,7 +96,7 @@ impl Learned<'_> {
             return Some(self.templates(weights.rows().map(<[f32]>::to_vec), ""));
         }
         let weights = self.matrix("classifier.0.w")?;
-        let mut units: Vec<Vec<f32>> = weights.rows().map(|row| self.unscaled(row)).collect();
+        let mut units: Vec<Vec<f32>> = weights.rows().map(<[f32]>::to_vec).collect();
         let all = units.len();
         let length = |unit: &Vec<f32>| unit.iter().map(|v| v * v).sum::<f32>();
         units.sort_by(|a, b| length(b).total_cmp(&length(a)));
@@ -108,8 +105,9 @@ impl Learned<'_> {
             self.image(unit, format!("weights of unit {} of the first layer", i + 1), String::new())
         });
         let caption = format!(
-            "The weights of the first layer over the image, of {}: light where light pixels excite the unit, dark where they hold \
+            "The weights of the first layer over the image{}, of {}: light where light pixels excite the unit, dark where they hold \
              it back.",
+            self.scaling(),
             if units.len() < all {
                 format!("the {} longest of {all} units", units.len())
             } else {
@@ -124,11 +122,12 @@ impl Learned<'_> {
         let named = weights.zip(self.classes).take(MOST);
         let pictures = named.filter_map(|(row, class)| {
             let alt = format!("the weights of {class} over the image");
-            self.image(&self.unscaled(&row), alt, class.clone())
+            self.image(&row, alt, class.clone())
         });
         let caption = format!(
-            "The weights of each class over the image{besides}: light where light pixels speak for the class, dark where they speak \
-             against it, middle grey where they do not count. Each picture has a scale of its own."
+            "The weights of each class over the image{besides}{}: light where light pixels speak for the class, dark where they speak \
+             against it, middle grey where they do not count. Each picture has a scale of its own.",
+            self.scaling()
         );
         Gallery { title: format!("Learned templates of {}", self.pipeline), caption, pictures: pictures.collect() }
     }
@@ -315,7 +314,7 @@ fn unit(mut vector: Vec<f32>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::{Array1, Array2, array};
     use serde_json::json;
 
     fn pixels_of(picture: &Picture) -> Vec<u8> {
@@ -323,18 +322,25 @@ mod tests {
     }
 
     #[test]
-    fn templates_of_pixels_undo_the_scaling() {
+    fn templates_of_pixels_are_the_weights_and_say_how_columns_were_scaled() {
         let classes = ["a".to_owned(), "b".to_owned()];
-        let arrays = Tensors::new()
-            .with("classifier.w", &array![[1.0f32, 0.0], [-2.0, 4.0]])
-            .with("scaler.inverse", &array![2.0f32, 1.0]);
+        let scaled = |inverse| {
+            Tensors::new()
+                .with("classifier.w", &array![[1.0f32, 0.0], [-2.0, 4.0]])
+                .with("scaler.inverse", &Array1::from_vec(inverse))
+        };
+        let arrays = scaled(vec![2.0f32, 1.0]);
         let settings = json!({"features": [{"kind": "pixels"}], "classifier": {"kind": "svm"}});
         let model =
             Learned { pipeline: "p", settings: &settings, arrays: &arrays, shape: (1, 2, 1), classes: &classes };
         let galleries = learned(&model);
         let shown: Vec<Vec<u8>> = galleries[0].pictures.iter().map(pixels_of).collect();
-        assert_eq!(shown, [[255, 128], [1, 255]]);
+        assert_eq!(shown, [[255, 128], [65, 255]]);
         assert_eq!(galleries[0].pictures[1].caption, "b");
+        assert!(galleries[0].caption.contains("one standard deviation of each pixel"), "{}", galleries[0].caption);
+        // All columns scaled alike: nothing to say.
+        let alike = scaled(vec![2.0f32, 2.0]);
+        assert!(!learned(&Learned { arrays: &alike, ..model })[0].caption.contains("deviation"));
         // Arrays of another size make no picture and no panic.
         let model = Learned { shape: (5, 5, 3), ..model };
         assert!(learned(&model).is_empty());

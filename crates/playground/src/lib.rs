@@ -34,8 +34,8 @@ use thiserror::Error;
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
-    /// The message is not one of [`Request`].
-    #[error("this is no message of the playground: {reason}")]
+    /// The message is not one of [`Request`]. Who typed a number into a page does not know of messages, so the words are only what is wrong.
+    #[error("{reason}")]
     NoMessage {
         /// What was expected and found, with its place.
         reason: String,

@@ -259,7 +259,7 @@ pub(crate) struct Notes<'a> {
 impl Observer for Notes<'_> {
     fn tell(&mut self, event: Event<'_>) {
         let word = match event {
-            Event::Planned { finished, todo } => format!("planned {finished} {}", todo.len()),
+            Event::Planned { finished, todo } => format!("planned {finished} {}", todo.values().sum::<usize>()),
             Event::CellStarted { cell } => format!("started {} {}", cell.pipeline, cell.seed),
             Event::Stage(stage) => format!("{stage:?}"),
             Event::Epoch(epoch) => format!("epoch {}", epoch.number),

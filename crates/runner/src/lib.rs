@@ -40,7 +40,7 @@ pub use experiment::{
 pub use forecast::{Amount, Forecast, forecast};
 pub use machine::Machine;
 pub use material::Material;
-pub use observer::{Event, Observer, Stage};
+pub use observer::{Alike, Event, Observer, Stage};
 pub use plan::{Plan, PlannedCell};
 pub use repeat::repeat;
 pub use run::{Bench, Ended, Here, Keep, Work, Worked, Workshop, run};

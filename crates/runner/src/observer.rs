@@ -3,6 +3,7 @@
 use bakeoff_core::Epoch;
 use bakeoff_results::{Cell, Row};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
@@ -11,8 +12,8 @@ pub enum Event<'a> {
     Planned {
         /// Cells that an earlier run has finished.
         finished: usize,
-        /// Those that are still to do, in order.
-        todo: &'a [&'a Cell],
+        /// Those that are still to do.
+        todo: &'a Alike,
     },
     /// A cell begins.
     CellStarted {
@@ -38,6 +39,9 @@ pub enum Event<'a> {
         row: &'a Row,
     },
 }
+
+/// Numbers of cells by what decides how long they take, as far as is known before: the pipeline and the training size.
+pub type Alike = BTreeMap<(String, Option<usize>), usize>;
 
 /// The parts of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use crate::material::Material;
 use crate::settings::Pipeline;
 use bakeoff_results::{Cell, Host, Run};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Cells at most.
 const MOST_CELLS: usize = 100_000;
@@ -25,9 +26,13 @@ pub struct Plan {
     pub as_meant: String,
     /// SHA-256 of `as_meant`: what identifies the experiment.
     pub digest: String,
-    /// All cells, in the order of work: pipelines take turns within a seed, so that what slows the machine for a while
-    /// slows all of them.
-    pub cells: Vec<PlannedCell>,
+    sizes: Vec<Size>,
+    /// What the cells of each pipeline share.
+    meant: Vec<Meant>,
+    /// The cells, each by its number among all seeds × sizes × pipelines, counted in this order. All else is made of it when it is asked
+    /// for: the process of every cell is a copy of the one that holds the plan, which takes the longer the more memory
+    /// there is to copy, and a grid has a hundred thousand cells.
+    numbers: Vec<u32>,
 }
 
 /// A cell of a plan.
@@ -46,6 +51,7 @@ pub struct PlannedCell {
 }
 
 /// A training size as meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Size {
     /// `None` means all.
     asked: Option<usize>,
@@ -64,19 +70,64 @@ impl Plan {
         let digest = canonical::sha256(&as_meant);
         let meant: Vec<_> =
             experiment.pipelines.iter().map(|p| Meant::of(p, &experiment, material, catalogues)).collect();
-        let greatest = (0..sizes.len()).max_by_key(|&i| sizes[i].asked.unwrap_or(usize::MAX)).unwrap_or(0);
-        let mut cells = Vec::new();
-        for seed in 0..experiment.seeds as u64 {
-            for (position, size) in sizes.iter().enumerate() {
-                let is_stored = seed == 0 && position == greatest;
-                cells.extend(
-                    meant.iter().enumerate().filter_map(|(i, meant)| {
-                        meant.cell(i, seed, size).map(|cell| PlannedCell { is_stored, ..cell })
-                    }),
-                );
-            }
+        let all = (experiment.seeds * sizes.len() * meant.len()) as u32;
+        let mut plan = Self { experiment, as_meant, digest, sizes, meant, numbers: Vec::new() };
+        // Where nothing is left to chance, the first seed's cell stands for all.
+        let is_one = |&number: &u32| {
+            let (seed, size, pipeline) = plan.place(number);
+            seed == 0 || !plan.is_deterministic(pipeline, size)
+        };
+        plan.numbers = (0..all).filter(is_one).collect();
+        plan.numbers.shrink_to_fit();
+        Ok(plan)
+    }
+
+    /// All cells, in the order of work: pipelines take turns within a seed, so that what slows the machine for a while
+    /// slows all of them.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = PlannedCell> {
+        self.numbers.iter().map(|&number| self.numbered(number))
+    }
+
+    /// The cell at a position of this order; `None` where there is none.
+    pub fn cell(&self, position: usize) -> Option<PlannedCell> {
+        self.numbers.get(position).map(|&number| self.numbered(number))
+    }
+
+    /// Keeps the cells with these digests only.
+    pub fn keep_only(&mut self, digests: &BTreeSet<&str>) {
+        let numbers = std::mem::take(&mut self.numbers);
+        let is_kept = |number: &u32| digests.contains(self.numbered(*number).cell.digest.as_str());
+        self.numbers = numbers.into_iter().filter(is_kept).collect();
+    }
+
+    /// (seed, position of the size, position of the pipeline) of a cell's number.
+    fn place(&self, number: u32) -> (u64, usize, usize) {
+        let (rest, pipeline) = (number as usize / self.meant.len(), number as usize % self.meant.len());
+        ((rest / self.sizes.len()) as u64, rest % self.sizes.len(), pipeline)
+    }
+
+    /// Whether a pipeline leaves nothing to chance at this size: a subset is drawn by seed, so only with the whole training part.
+    fn is_deterministic(&self, pipeline: usize, size: usize) -> bool {
+        self.meant[pipeline].steady && self.sizes[size].asked.is_none()
+    }
+
+    fn numbered(&self, number: u32) -> PlannedCell {
+        let (seed, position, pipeline) = self.place(number);
+        let size = &self.sizes[position];
+        let cell = Cell {
+            pipeline: self.experiment.pipelines[pipeline].name.clone(),
+            seed,
+            train_size: size.asked,
+            digest: self.meant[pipeline].digest(seed, size.asked),
+        };
+        let greatest = (0..self.sizes.len()).max_by_key(|&i| self.sizes[i].asked.unwrap_or(usize::MAX)).unwrap_or(0);
+        PlannedCell {
+            cell,
+            pipeline,
+            deterministic: self.is_deterministic(pipeline, position),
+            is_stored: seed == 0 && position == greatest,
+            note: size.note.clone(),
         }
-        Ok(Self { experiment, as_meant, digest, cells })
     }
 
     /// The run's record for the store.
@@ -125,8 +176,8 @@ fn check_count(experiment: &Experiment, sizes: usize) -> Result<(), RunnerError>
 }
 
 /// What every cell of a pipeline shares.
+#[derive(Debug, Clone, PartialEq)]
 struct Meant {
-    name: String,
     /// Whether the seed does not matter when nothing is drawn.
     steady: bool,
     /// Everything that decides the result but the seed and the size.
@@ -141,22 +192,15 @@ impl Meant {
             "pipeline": pipeline.meant(catalogues),
             "protocol": deciding(experiment, pipeline),
         });
-        Self { name: pipeline.name.clone(), steady: pipeline.is_deterministic(catalogues), shared }
+        Self { steady: pipeline.is_deterministic(catalogues), shared }
     }
 
-    /// The cell of a seed and size; none where an earlier seed's stands for it.
-    fn cell(&self, pipeline: usize, seed: u64, size: &Size) -> Option<PlannedCell> {
-        // A subset is drawn by seed, so that only the whole training part leaves nothing to chance.
-        let deterministic = self.steady && size.asked.is_none();
-        if deterministic && seed > 0 {
-            return None;
-        }
+    /// What the store knows the cell of a seed and size by.
+    fn digest(&self, seed: u64, size: Option<usize>) -> String {
         let mut meant = self.shared.clone();
         meant["seed"] = json!(seed);
-        meant["train_size"] = json!(size.asked);
-        let digest = canonical::sha256(&canonical::text(&meant));
-        let cell = Cell { pipeline: self.name.clone(), seed, train_size: size.asked, digest };
-        Some(PlannedCell { cell, pipeline, deterministic, is_stored: false, note: size.note.clone() })
+        meant["train_size"] = json!(size);
+        canonical::sha256(&canonical::text(&meant))
     }
 }
 

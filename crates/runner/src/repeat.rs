@@ -30,7 +30,7 @@ pub fn repeat<E>(
     observer: &mut dyn Observer,
     keep: &mut KeepRepeat<'_, E>,
 ) -> Result<Ended, E> {
-    let mut waiting: Vec<_> = plan.cells.iter().filter_map(|planned| Waiting::of(planned, plan, rows)).collect();
+    let mut waiting: Vec<_> = plan.cells().filter_map(|planned| Waiting::of(planned, plan, rows)).collect();
     let timing = plan.experiment.protocol.timing;
     while !waiting.is_empty() {
         waiting.retain(|one| one.timings < timing.rounds && one.spent + one.last <= timing.seconds);
@@ -40,7 +40,7 @@ pub fn repeat<E>(
             }
             let cell = &one.planned.cell;
             observer.tell(Event::Repeating { cell, number: one.timings + 1, of: timing.rounds });
-            let mut work = |observer: &mut dyn Observer| cell::again(one.planned, &one.settings, bench, observer);
+            let mut work = |observer: &mut dyn Observer| cell::again(&one.planned, &one.settings, bench, observer);
             let Some((outcome, _)) = workshop.work(cell, &mut work, observer)? else {
                 return Ok(Ended::Interrupted);
             };
@@ -57,7 +57,7 @@ pub fn repeat<E>(
 
 /// A pipeline that may want further timings.
 struct Waiting<'a> {
-    planned: &'a PlannedCell,
+    planned: PlannedCell,
     settings: Settings,
     first: &'a Measured,
     /// Those that there are, of all seeds.
@@ -72,7 +72,7 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     /// The pipeline of this cell, if it is the one that stands for it and was measured.
-    fn of(planned: &'a PlannedCell, plan: &Plan, rows: &'a [Row]) -> Option<Self> {
+    fn of(planned: PlannedCell, plan: &Plan, rows: &'a [Row]) -> Option<Self> {
         if !planned.is_stored {
             return None;
         }

@@ -5,7 +5,7 @@ use crate::cache::FeatureCache;
 use crate::cell;
 use crate::machine::Machine;
 use crate::material::Material;
-use crate::observer::{Event, Observer};
+use crate::observer::{Alike, Event, Observer};
 use crate::plan::Plan;
 use crate::shard::Shard;
 use crate::states::{self, States};
@@ -78,22 +78,19 @@ pub enum Ended {
 pub fn run<E>(
     plan: &Plan,
     shard: Shard,
-    finished: &BTreeSet<String>,
+    finished: BTreeSet<String>,
     bench: &Bench<'_>,
     workshop: &mut dyn Workshop<E>,
     observer: &mut dyn Observer,
     keep: &mut Keep<'_, E>,
 ) -> Result<Ended, E> {
-    let mine: Vec<_> = plan.cells.iter().enumerate().filter(|(i, _)| shard.takes(*i)).map(|(_, cell)| cell).collect();
-    let todo: Vec<_> = mine.iter().filter(|planned| !finished.contains(&planned.cell.digest)).collect();
-    let cells: Vec<_> = todo.iter().map(|planned| &planned.cell).collect();
-    observer.tell(Event::Planned { finished: mine.len() - todo.len(), todo: &cells });
-    for planned in todo {
+    let left = left(plan, shard, finished, observer);
+    for planned in left.into_iter().filter_map(|position| plan.cell(position as usize)) {
         if bench.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Interrupted);
         }
         observer.tell(Event::CellStarted { cell: &planned.cell });
-        let mut work = |observer: &mut dyn Observer| cell::outcome(planned, &plan.experiment, bench, observer);
+        let mut work = |observer: &mut dyn Observer| cell::outcome(&planned, &plan.experiment, bench, observer);
         let Some((outcome, stored)) = workshop.work(&planned.cell, &mut work, observer)? else {
             return Ok(Ended::Interrupted);
         };
@@ -106,6 +103,23 @@ pub fn run<E>(
         observer.tell(Event::CellFinished { row: &row });
     }
     Ok(Ended::Complete)
+}
+
+/// Positions of the cells that are still to do, which the observer is told of. The digests of the others go: the processes of cells
+/// are copies of this one.
+fn left(plan: &Plan, shard: Shard, finished: BTreeSet<String>, observer: &mut dyn Observer) -> Vec<u32> {
+    let (mut left, mut done, mut todo) = (Vec::new(), 0, Alike::new());
+    for (position, planned) in plan.cells().enumerate().filter(|(position, _)| shard.takes(*position)) {
+        let Cell { pipeline, train_size, digest, .. } = planned.cell;
+        if finished.contains(&digest) {
+            done += 1;
+        } else {
+            left.push(position as u32);
+            *todo.entry((pipeline, train_size)).or_default() += 1;
+        }
+    }
+    observer.tell(Event::Planned { finished: done, todo: &todo });
+    left
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Opt
         .with(&Overrides { seeds: Some(1), ..Overrides::default() })?;
     // How the whole run will be divided into cells is told by its own plan.
     let all_seeds = Experiment::read("all", &draft.untuned, &dataset::VOCABULARY)?;
-    let cells = Plan::new(all_seeds, &material, CATALOGUES)?.cells;
+    let whole = Plan::new(all_seeds, &material, CATALOGUES)?;
     experiment.train_sizes = if n_few >= 40 { vec![n_few / 2, n_few] } else { Vec::new() };
     let plan = Plan::new(experiment, &material, CATALOGUES)?;
     let Some(rows) = worked_through(&plan, &material, threads)? else { return Ok(None) };
@@ -168,7 +168,7 @@ fn timed(draft: &Written, splits: &Splits, threads: usize) -> anyhow::Result<Opt
         let forecast = forecast(&done, n_stand_in, amount);
         Timed {
             pipeline: name.clone(),
-            cells: cells.iter().filter(|planned| planned.cell.pipeline == *name).count(),
+            cells: whole.cells().filter(|planned| planned.cell.pipeline == *name).count(),
             forecast: forecast.ok_or_else(|| why.next_back().unwrap_or_else(|| "nothing was timed".to_owned())),
         }
     };
@@ -221,8 +221,7 @@ fn worked_through(plan: &Plan, material: &Material, threads: usize) -> anyhow::R
         anyhow::Ok(())
     };
     let mut names = Names { last: String::new() };
-    let ended =
-        bakeoff_runner::run(plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut workshop, &mut names, &mut keep)?;
+    let ended = bakeoff_runner::run(plan, Shard::WHOLE, BTreeSet::new(), &bench, &mut workshop, &mut names, &mut keep)?;
     let stopped = ended == Ended::Interrupted || interrupt::flag().load(Ordering::Relaxed);
     Ok((!stopped).then_some(rows))
 }

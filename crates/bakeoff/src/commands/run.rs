@@ -254,7 +254,7 @@ pub(crate) fn work(
     // The model was kept by the cell's process, before its row: a run that is killed in between makes both again.
     let mut keep = |row: &Row, _: Option<StoredPipeline>| Ok(store.commit(row).map(|_| ())?);
     let mut workshop = workshop(prepared, &record, models);
-    let ended = bakeoff_runner::run(plan, shard, &finished, &bench, &mut workshop, &mut progress, &mut keep);
+    let ended = bakeoff_runner::run(plan, shard, finished, &bench, &mut workshop, &mut progress, &mut keep);
     *watcher = progress.finish();
     let ended = ended?;
     if ended == Ended::Interrupted {

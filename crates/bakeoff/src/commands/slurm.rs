@@ -81,7 +81,7 @@ pub(crate) fn slurm(args: &SlurmArgs) -> anyhow::Result<Exit> {
     let mut submitted = Submitted {
         digest: prepared.plan.digest.clone(),
         arguments: args.run.arguments(),
-        cells: prepared.plan.cells.len(),
+        cells: prepared.plan.cells().len(),
         tasks: classes.iter().map(|class| class.cells.len().min(args.tasks as usize)).collect(),
         jobs: Vec::new(),
     };
@@ -114,14 +114,14 @@ struct Class {
 fn classes(prepared: &Prepared, finished: &BTreeSet<String>, args: &SlurmArgs) -> Vec<Class> {
     let plan = &prepared.plan;
     let mut classes: Vec<Class> = Vec::new();
-    for planned in plan.cells.iter().filter(|planned| !finished.contains(&planned.cell.digest)) {
+    for planned in plan.cells().filter(|planned| !finished.contains(&planned.cell.digest)) {
         let asked = plan.experiment.pipelines[planned.pipeline].resources;
         let resources = Resources {
             threads: Some(asked.threads.unwrap_or(args.run.threads().map_or(1, usize::from))),
             megabytes: asked.megabytes.or(args.memory.map(|mb| mb as usize)),
             minutes: asked.minutes.or(args.minutes.map(|minutes| minutes as usize)),
         };
-        let digest = planned.cell.digest.clone();
+        let digest = planned.cell.digest;
         match classes.iter_mut().find(|class| class.resources == resources) {
             Some(class) => class.cells.push(digest),
             None => classes.push(Class { resources, cells: vec![digest] }),

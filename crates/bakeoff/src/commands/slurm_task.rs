@@ -42,7 +42,7 @@ pub(crate) fn slurm_task(args: &SlurmTaskArgs) -> anyhow::Result<Exit> {
     let path = list(folder, args.class);
     let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let mine: BTreeSet<&str> = cells_of(&text, args.task, tasks).collect();
-    prepared.plan.cells.retain(|planned| mine.contains(planned.cell.digest.as_str()));
+    prepared.plan.keep_only(&mine);
 
     let part = part(folder, args.class, args.task);
     fs::create_dir_all(&part).with_context(|| format!("failed to make {}", part.display()))?;

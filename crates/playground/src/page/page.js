@@ -49,8 +49,7 @@ function connect(state, runs) {
       if (message.told) tell(message.told);
       return;
     }
-    // Who typed a number does not know of messages.
-    tell(message.reason.replace(/^this is no message of the playground: /, ""), true);
+    tell(message.reason, true);
     awaited = null;
     // A link that cannot be opened: something to begin with instead.
     if (asked) {

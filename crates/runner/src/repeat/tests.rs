@@ -35,8 +35,7 @@ fn after<T>(experiment: Experiment, with: impl FnOnce(&Plan, Vec<Row>, &Bench<'_
         rows.push(row.clone());
         Ok(())
     };
-    let ended =
-        run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep).unwrap();
+    let ended = run(&plan, Shard::WHOLE, BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep).unwrap();
     assert_eq!(ended, Ended::Complete);
     with(&plan, rows, &bench)
 }

@@ -10,7 +10,7 @@ struct Done {
     ended: Ended,
 }
 
-fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'static str>) -> Done {
+fn work(experiment: Experiment, finished: BTreeSet<String>, stop_at: Option<&'static str>) -> Done {
     let material = material();
     let plan = Plan::new(experiment, &material, CATALOGUES).unwrap();
     let stop = AtomicBool::new(false);
@@ -34,7 +34,7 @@ fn work(experiment: Experiment, finished: &BTreeSet<String>, stop_at: Option<&'s
 }
 
 fn run_all(experiment: Experiment) -> Vec<Row> {
-    let done = work(experiment, &BTreeSet::new(), None);
+    let done = work(experiment, BTreeSet::new(), None);
     assert_eq!(done.ended, Ended::Complete);
     done.rows
 }
@@ -94,7 +94,7 @@ fn finished_cells_are_not_computed_again() {
     let experiment = || one_pipeline("seeds = 3", ", noise = 1", "");
     let rows = run_all(experiment());
     let finished = rows[..2].iter().map(|row| row.cell.digest.clone()).collect();
-    let done = work(experiment(), &finished, None);
+    let done = work(experiment(), finished.clone(), None);
     assert_eq!(done.words[0], "planned 2 1");
     assert_eq!(done.rows.iter().map(|row| row.cell.seed).collect::<Vec<_>>(), [2]);
 }
@@ -103,7 +103,7 @@ fn finished_cells_are_not_computed_again() {
 fn a_wish_to_stop_ends_the_cell_in_work_and_keeps_the_others() {
     let experiment = || one_pipeline("seeds = 3", ", noise = 1", "");
     for at in ["started p 1", "epoch 2", "Test"] {
-        let done = work(experiment(), &BTreeSet::new(), Some(at));
+        let done = work(experiment(), BTreeSet::new(), Some(at));
         assert_eq!(done.ended, Ended::Interrupted, "{at}");
         assert_eq!(done.rows.len(), usize::from(at == "started p 1"), "{at}");
         assert!(!done.words.contains(&"epoch 3".to_owned()) || at != "epoch 2");
@@ -143,7 +143,7 @@ fn an_error_of_the_keeper_ends_the_run() {
         stop: &stop,
     };
     let mut calls = 0;
-    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut |_, _| {
+    let ended = run(&plan, Shard::WHOLE, BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut |_, _| {
         calls += 1;
         Err("the disk is full")
     });
@@ -172,7 +172,7 @@ fn shards_together_are_the_plan() {
         };
         let shard = shard.parse().unwrap();
         assert_eq!(
-            run(&plan, shard, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep),
+            run(&plan, shard, BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep),
             Ok(Ended::Complete)
         );
     }
@@ -226,9 +226,9 @@ fn states_are_forgotten_when_their_cell_is_kept() {
         asked.0.lock().unwrap().push("keep".to_owned());
         Ok(())
     };
-    let ended = run(&plan, Shard::WHOLE, &BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep);
+    let ended = run(&plan, Shard::WHOLE, BTreeSet::new(), &bench, &mut Here, &mut Notes::default(), &mut keep);
     assert_eq!(ended, Ok(Ended::Complete));
     // Trials are short and ask for none.
-    let digest = &plan.cells[0].cell.digest;
+    let digest = plan.cells().next().unwrap().cell.digest;
     assert_eq!(*asked.0.lock().unwrap(), [format!("get {digest}-0"), "keep".to_owned(), format!("forget {digest}-0")]);
 }

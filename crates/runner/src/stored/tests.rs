@@ -41,7 +41,7 @@ fn run(top: &str, pipeline: &str, most_model_bytes: usize) -> Vec<(bakeoff_resul
     let Ok(_) = crate::run::<Infallible>(
         &plan,
         Shard::WHOLE,
-        &BTreeSet::new(),
+        BTreeSet::new(),
         &bench,
         &mut crate::Here,
         &mut Notes::default(),
