@@ -27,8 +27,8 @@ RUNS = [
     ("cifar-10", CIFAR, 1200, 4096, {
         "pixels-softmax": (0.410, 1), "pixels-knn": (0.3388, 0.3408), "hog-softmax": (0.545, 1), "mlp-3": (0.55, 1)}),
     ("course-features", CIFAR, 300, 2048, {"hog-color-svm": (0.488, 1), "hog-color-mlp": (0.59, 1)}),
-    # 91.5% is promised for mlp-deep and not reached: its settings had 90.55% of the validation part.
-    ("fashion-mnist-strong", None, 1200, 4096, {"classic-best": (0.93, 1), "mlp-deep": (0.895, 1)}),
+    # 91.5% is promised for mlp-deep; 91.77% were found in 5:46.
+    ("fashion-mnist-strong", None, 1200, 4096, {"classic-best": (0.93, 1), "mlp-deep": (0.915, 1)}),
     ("bag-of-words", CIFAR, 600, 8192, {"fisher-svm": (0.63, 1), "visual-words-svm": (0.64, 1)}),
     # 73% is promised and 73.2% was found; clusters depend on the machine's vectors, so half a point is left to them.
     ("coates-2011", CIFAR, 600, 8192, {"kmeans-400-svm": (0.725, 1)}),

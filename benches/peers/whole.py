@@ -501,6 +501,12 @@ class TorchMlp(Peer):
         for fan_in, out in zip(widths, widths[1:]):
             modules += [torch.nn.Linear(fan_in, out), torch.nn.ReLU()]
         self.model = torch.nn.Sequential(*modules[:-1])
+        # bakeoff's start: He before a rectifier, Xavier before the scores, no biases. PyTorch's own is another setting, with smaller weights.
+        for layer in self.model[:-1:2]:
+            torch.nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            torch.nn.init.zeros_(layer.bias)
+        torch.nn.init.xavier_uniform_(self.model[-1].weight)
+        torch.nn.init.zeros_(self.model[-1].bias)
         batch, epochs = self.settings["batch"], self.settings["epochs"]
         optimiser = torch.optim.SGD(self.model.parameters(), lr=self.settings["learning_rate"], momentum=0.9, weight_decay=2e-5)
         steps = epochs * -(-len(rows) // batch)
