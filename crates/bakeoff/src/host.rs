@@ -11,11 +11,18 @@ const COMMIT: &str = env!("BAKEOFF_COMMIT");
 /// This process on this machine, read from `/proc`; what a system does not tell is 0 or empty.
 pub(crate) struct ThisHost {
     threads: usize,
+    /// Megabytes that the process of a cell may take.
+    limit_mb: Option<f64>,
 }
 
 impl ThisHost {
     pub(crate) fn with_threads(threads: usize) -> Self {
-        Self { threads }
+        Self { threads, limit_mb: None }
+    }
+
+    /// The same for cells that are ended when they take more megabytes: what is free is what they may still take.
+    pub(crate) fn with_limit(self, limit_mb: Option<f64>) -> Self {
+        Self { limit_mb, ..self }
     }
 
     /// The machine as the run's record has it.
@@ -56,7 +63,9 @@ impl Machine for ThisHost {
         let machine = kilobytes("/proc/meminfo", "MemAvailable:").map(|kb| kb * 1024);
         // A container's limit; "max" where there is none.
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-        machine.into_iter().chain(container).min()
+        let resident = || kilobytes("/proc/self/status", "VmRSS:").map_or(0.0, |kb| kb as f64 / 1024.0);
+        let limit = self.limit_mb.map(|limit| ((limit - resident()).max(0.0) * f64::from(1 << 20)) as u64);
+        machine.into_iter().chain(container).chain(limit).min()
     }
 }
 
@@ -138,6 +147,9 @@ mod tests {
         assert!(host.peak_rss_mb() - before > 64.0, "{before} then {}", host.peak_rss_mb());
         drop(std::hint::black_box(block));
         assert!(host.memory_bytes().is_some_and(|bytes| bytes > 1 << 20));
+        let resident = resident_mb(std::process::id().cast_signed()).unwrap();
+        let limited = ThisHost::with_threads(1).with_limit(Some(resident + 100.0));
+        assert!(limited.memory_bytes().is_some_and(|bytes| bytes < 200 << 20), "{:?}", limited.memory_bytes());
         assert!(host.cpu().0 >= 0.0 && host.record().cores >= 1);
     }
 }

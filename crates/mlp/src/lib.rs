@@ -25,8 +25,19 @@
 //! | the loss, the system, the rest | 5% |
 //!
 //! The forward product alone reached 93 to 105 of 115 GFLOP/s on one core; what the gradients take longer is the update,
-//! which reads and writes every weight and velocity once a step. `benches/peers/mlp.py` compares whole steps with
-//! PyTorch and scikit-learn and prints the share of the peak that was measured in the same run.
+//! which reads and writes every weight and velocity once a step.
+//!
+//! `benches/peers/mlp.py` compares whole steps with PyTorch's and scikit-learn's in one run. Two threads of a Zen 5 (506
+//! GFLOP/s of multiply-adds in registers), medians of seven turns:
+//!
+//! | what | rows/s | × PyTorch | × scikit-learn |
+//! |---|---|---|---|
+//! | training 784-1024-10, batch 128 | 73,108 (47% of the peak) | 2.12 | 2.53 |
+//! | training 3072-1024-1024-10, batch 128 | 14,914 (56% of the peak) | 2.96 | |
+//! | scores 784-1024-10, peers in calls of 128 rows and of all | 259,575 | 2.39, 2.76 | |
+//! | scores 3072-1024-1024-10, the same | 45,038 | 2.15, 1.95 | |
+//!
+//! One row of 784-1024-10 takes 35 µs, PyTorch's 54.
 
 pub mod activation;
 mod budget;

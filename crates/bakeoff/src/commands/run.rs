@@ -140,7 +140,8 @@ impl RunArgs {
         let plan = Plan::new(experiment, &material, CATALOGUES)?;
         let cache = FeatureFolder::new(u64::from(self.cache_limit) * 1_000_000);
         let base = base.map(Path::to_owned);
-        Ok(Prepared { name: found.name, base, host: ThisHost::with_threads(threads), material, plan, cache })
+        let host = ThisHost::with_threads(threads).with_limit(plan.experiment.protocol.limits.megabytes);
+        Ok(Prepared { name: found.name, base, host, material, plan, cache })
     }
 
     /// The folder of this run.
