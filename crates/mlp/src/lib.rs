@@ -27,17 +27,20 @@
 //! The forward product alone reached 93 to 105 of 115 GFLOP/s on one core; what the gradients take longer is the update,
 //! which reads and writes every weight and velocity once a step.
 //!
-//! `benches/peers/mlp.py` compares whole steps with PyTorch's and scikit-learn's in one run. Two threads of a Zen 5 (506
-//! GFLOP/s of multiply-adds in registers), medians of seven turns:
+//! `benches/peers/mlp.py` compares whole steps with PyTorch's and scikit-learn's in one run. Two threads of a Zen 5, medians of
+//! seven turns:
 //!
 //! | what | rows/s | × PyTorch | × scikit-learn |
 //! |---|---|---|---|
-//! | training 784-1024-10, batch 128 | 73,108 (47% of the peak) | 2.12 | 2.53 |
-//! | training 3072-1024-1024-10, batch 128 | 14,914 (56% of the peak) | 2.96 | |
-//! | scores 784-1024-10, peers in calls of 128 rows and of all | 259,575 | 2.39, 2.76 | |
-//! | scores 3072-1024-1024-10, the same | 45,038 | 2.15, 1.95 | |
+//! | training 784-1024-10, batch 128 | 79,337 (49% of 525 GFLOP/s) | 2.23 | 2.20 |
+//! | training 3072-1024-1024-10, batch 128 | 17,270 (65% of 506 GFLOP/s) | 3.35 | |
+//! | scores 784-1024-10, peers in calls of 128 rows and of all | 259,283 | 2.87, 2.93 | |
+//! | scores 3072-1024-1024-10, the same | 47,586 | 2.21, 2.02 | |
 //!
-//! One row of 784-1024-10 takes 35 µs, PyTorch's 54.
+//! One row of 784-1024-10 takes 25 µs, PyTorch's 54. What the small network's steps lack is waiting: of two threads' time under
+//! `perf`, the product loops have 54%, and a fifth is spent asleep, because a thread that ran out of work before the other is
+//! woken anew for each of a step's products. What the large one's lack is memory: its weights and velocities, 34 MB, go
+//! through the third level once a step; fetching the next tile's targets ahead made its steps 1.15 times as fast.
 
 pub mod activation;
 mod budget;

@@ -83,6 +83,8 @@ impl<T: Element> Multiply<'_, '_, T> {
             let block = start..(start + BLOCK).min(panels);
             for row in (0..height).step_by(R) {
                 let rows = row..(row + R).min(height);
+                let next = band.first + rows.end..band.first + (rows.end + R).min(height);
+                block.clone().for_each(|panel| fetch(&left.panel(panel)[next.clone()]));
                 for (id, lines) in band.panels.iter_mut().enumerate() {
                     let right = right.panel(id);
                     tile::<T, S, R>(simd, left, right, block.clone(), band.first + row, &mut lines[rows.clone()]);
@@ -154,6 +156,27 @@ fn add<T: Element, S: Simd, const R: usize>(
     *sums = held;
 }
 
+/// Has lines on their way to the caches before they are asked for. A tile's sums take about as long as the next tile's targets need
+/// from memory.
+#[inline(always)]
+fn fetch<T>(lines: &[Line<T>]) {
+    #[cfg(target_arch = "x86_64")]
+    for part in lines.as_flattened().chunks(CACHE_LINE / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        #[expect(unsafe_code, reason = "there is no safe word for it")]
+        // SAFETY: it reads nothing, and never faults.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(part.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = lines;
+}
+
+/// Bytes that come from memory together.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
 /// Numbers of a vector.
 #[inline(always)]
 fn lanes<T: Element, S: Simd>() -> usize {
@@ -224,8 +247,11 @@ impl<T: Element, F: TileWork<T, N>, const N: usize> Tiles<'_, T, F, N> {
         let mut sums = [[T::zero(); PANEL]; R];
         for first in rows.clone().step_by(R) {
             let height = R.min(rows.end - first);
-            tile::<T, S, R>(simd, left, right, 0..left.n_panels(), first, &mut sums[..height]);
             let done = first - rows.start;
+            for lines in &targets {
+                fetch(&lines[(done + R).min(lines.len())..(done + 2 * R).min(lines.len())]);
+            }
+            tile::<T, S, R>(simd, left, right, 0..left.n_panels(), first, &mut sums[..height]);
             each.tile(&sums[..height], targets.each_mut().map(|lines| &mut lines[done..done + height]));
         }
     }
