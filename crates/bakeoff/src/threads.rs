@@ -27,13 +27,16 @@ pub(crate) fn lent<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> 
     worked.with_context(|| format!("failed to start {threads} threads"))
 }
 
-/// The processors that this process may use.
+/// The processors that this process may use, the one that it is on first: the system put it where there was the least to do, and two runs
+/// of one thread beside each other are not to share the first processor.
 #[cfg(target_os = "linux")]
 fn processors() -> Vec<usize> {
-    use nix::sched::{CpuSet, sched_getaffinity};
-    let allowed = sched_getaffinity(nix::unistd::Pid::from_raw(0));
-    let is_allowed = |set: &CpuSet, i: usize| set.is_set(i).unwrap_or(false);
-    allowed.map_or_else(|_| Vec::new(), |set| (0..CpuSet::count()).filter(|&i| is_allowed(&set, i)).collect())
+    use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu};
+    let Ok(allowed) = sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return Vec::new() };
+    let mut all: Vec<usize> = (0..CpuSet::count()).filter(|&i| allowed.is_set(i).unwrap_or(false)).collect();
+    let here = sched_getcpu().ok().and_then(|here| all.iter().position(|&i| i == here));
+    all.rotate_left(here.unwrap_or(0));
+    all
 }
 
 #[cfg(not(target_os = "linux"))]

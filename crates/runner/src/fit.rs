@@ -6,7 +6,7 @@ use crate::clock::{Spent, Stopwatch, timed};
 use crate::machine::Machine;
 use crate::material::Training;
 use crate::observer::{Event, Observer, Stage};
-use crate::rows::{Fitting, RowMaker, images_a_block};
+use crate::rows::{Fitting, RowMaker, images_scored_at_once};
 use crate::settings::Settings;
 use crate::states::{Keeping, Learned};
 use bakeoff_core::{
@@ -235,7 +235,7 @@ impl FittedPipeline {
 
 /// Images that are scored at a time.
 pub(crate) fn block(branches: &[FittedBranch]) -> usize {
-    branches.iter().map(|branch| images_a_block(branch.maker.dim())).min().unwrap_or(1)
+    branches.iter().map(|branch| images_scored_at_once(branch.maker.dim())).min().unwrap_or(1)
 }
 
 /// The scores (n, k) of images, added over branches.

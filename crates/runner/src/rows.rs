@@ -25,12 +25,27 @@ use std::sync::Arc;
 const SAMPLE_BYTES: u128 = 7 << 28;
 /// Rows below which nothing is learned about them: as many must fit in memory.
 const FEWEST: usize = 64;
-/// Bytes of rows that are encoded and scored at a time. The size is fixed so that no bit depends on the machine.
+/// Bytes of rows that are encoded for a fit at a time. The sizes are fixed so that no bit depends on the machine.
 const BLOCK_BYTES: usize = 256 << 20;
+/// Bytes of rows that are scored at a time: they are still in the cache when they are scaled and scored, and the next ones take their
+/// place, which the system does not have to clear anew.
+const SCORED_BYTES: usize = 16 << 20;
+/// Rows that neighbours are looked for at a time: blocks of other lengths would end with a piece of it.
+const WHOLE: usize = 512;
 
 /// Images encoded at a time where each becomes d numbers.
-pub(crate) fn images_a_block(d: usize) -> usize {
-    (BLOCK_BYTES / size_of::<f32>() / d.max(1)).clamp(16, 4096)
+fn images_a_block(d: usize) -> usize {
+    images_in(BLOCK_BYTES, d)
+}
+
+/// Images encoded and scored at a time where each becomes d numbers.
+pub(crate) fn images_scored_at_once(d: usize) -> usize {
+    let images = images_in(SCORED_BYTES, d);
+    if images > WHOLE { images / WHOLE * WHOLE } else { images }
+}
+
+fn images_in(bytes: usize, d: usize) -> usize {
+    (bytes / size_of::<f32>() / d.max(1)).clamp(16, 4096)
 }
 
 /// A fitted extractor, with the features of all training images where they fit in memory.
