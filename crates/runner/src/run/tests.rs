@@ -94,7 +94,7 @@ fn finished_cells_are_not_computed_again() {
     let experiment = || one_pipeline("seeds = 3", ", noise = 1", "");
     let rows = run_all(experiment());
     let finished = rows[..2].iter().map(|row| row.cell.digest.clone()).collect();
-    let done = work(experiment(), finished.clone(), None);
+    let done = work(experiment(), finished, None);
     assert_eq!(done.words[0], "planned 2 1");
     assert_eq!(done.rows.iter().map(|row| row.cell.seed).collect::<Vec<_>>(), [2]);
 }
