@@ -354,7 +354,7 @@ fn bad_messages_change_nothing_and_say_why() {
         format!(r#"{{"kind":"open","points":[[0,0,0],[1,1,1]],"settings":{{"hidden":[5]}},"weights":"{weights}"}}"#)
     };
     for (message, part) in [
-        ("hello", "no message"),
+        ("hello", "expected value"),
         (r#"{"kind":"view","view":{"layer":9,"across":0,"up":0}}"#, "no layer 9"),
         (r#"{"kind":"view","view":{"layer":1,"across":0,"up":5}}"#, "units 0 and 5"),
         (r#"{"kind":"settings","settings":{"hidden":[65]}}"#, "64 units at most"),

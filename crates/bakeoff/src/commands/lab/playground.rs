@@ -165,9 +165,14 @@ mod tests {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         served(&Playground, |port| {
             let mut client = open(port, "moons", 0);
-            for message in ["no json", "{\"kind\":\"explode\"}", "{\"kind\":\"points\",\"points\":[[99,0,0]]}"] {
+            for (message, part) in [
+                ("no json", "line 1 column 2"),
+                ("{\"kind\":\"explode\"}", "unknown variant `explode`"),
+                ("{\"kind\":\"points\",\"points\":[[99,0,0]]}", "99"),
+            ] {
                 client.send(Message::text(message)).unwrap();
-                assert!(next(&mut client, "refused")["reason"].as_str().unwrap().contains("no message"), "{message}");
+                let refused = next(&mut client, "refused");
+                assert!(refused["reason"].as_str().unwrap().contains(part), "{message}: {refused}");
             }
             say(&mut client, json!({"kind": "step", "steps": 3}));
             frame_that(&mut client, |frame| frame["steps"] == 3);
