@@ -121,6 +121,8 @@ fn main() {
         }
     }
     if let Some(path) = path {
+        // cargo runs benches in their package's folder; a path is meant from the workspace's, where the command is typed.
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
         std::fs::write(path, markdown(&lines, &head)).expect("the file can be written");
     }
 }
