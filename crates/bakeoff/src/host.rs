@@ -63,7 +63,7 @@ impl Machine for ThisHost {
         let machine = kilobytes("/proc/meminfo", "MemAvailable:").map(|kb| kb * 1024);
         // A container's limit; "max" where there is none.
         let container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-        let resident = || kilobytes("/proc/self/status", "VmRSS:").map_or(0.0, |kb| kb as f64 / 1024.0);
+        let resident = || resident_mb(std::process::id().cast_signed()).unwrap_or(0.0);
         let limit = self.limit_mb.map(|limit| ((limit - resident()).max(0.0) * f64::from(1 << 20)) as u64);
         machine.into_iter().chain(container).chain(limit).min()
     }

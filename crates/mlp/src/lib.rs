@@ -37,9 +37,9 @@
 //! | scores 784-1024-10, peers in calls of 128 rows and of all | 259,283 | 2.87, 2.93 | |
 //! | scores 3072-1024-1024-10, the same | 47,586 | 2.21, 2.02 | |
 //!
-//! One row of 784-1024-10 takes 25 µs, PyTorch's 54. What the small network's steps lack is waiting: of two threads' time under
+//! One row of 784-1024-10 takes 25 µs, PyTorch's 54. The small network's steps lose time in waiting: of two threads' time under
 //! `perf`, the product loops have 54%, and a fifth is spent asleep, because a thread that ran out of work before the other is
-//! woken anew for each of a step's products. What the large one's lack is memory: its weights and velocities, 34 MB, go
+//! woken anew for each of a step's products. The large one's lose it to memory: its weights and velocities, 34 MB, go
 //! through the third level once a step; fetching the next tile's targets ahead made its steps 1.15 times as fast.
 
 pub mod activation;

@@ -30,7 +30,8 @@ const BLOCK_BYTES: usize = 256 << 20;
 /// Bytes of rows that are scored at a time: they are still in the cache when they are scaled and scored, and the next ones take their
 /// place, which the system does not have to clear anew.
 const SCORED_BYTES: usize = 16 << 20;
-/// Rows that neighbours are looked for at a time: blocks of other lengths would end with a piece of it.
+/// Blocks of rows that are scored have a multiple of as many, where there is room for them: kernels take 256 rows at a time (those of the
+/// nearest neighbours), and a last piece of other length cost them a tenth of their time.
 const WHOLE: usize = 512;
 
 /// Images encoded at a time where each becomes d numbers.
