@@ -4,11 +4,12 @@ use super::nothing;
 use crate::kernel::{Case, Kernel, Outcome, Size, Steps, Tolerance, Work};
 use crate::rows;
 use bakeoff_core::Seed;
-use bakeoff_numeric::Panels;
 use bakeoff_numeric::panels::{BAND, Line, PANEL, TileWork, multiply, multiply_tiles, multiply_transposed};
+use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
+use bakeoff_numeric::{Nonzeros, Panels};
 use ndarray::Array2;
 
-/// left (m, k), its transposed, right (k, n), out (m, n).
+/// left (m, k), its transposed, right (k, n), out (m, n); and what is not 0 in left, and in right by its columns.
 struct Panelled {
     a: Array2<f32>,
     b: Array2<f32>,
@@ -16,6 +17,8 @@ struct Panelled {
     transposed: Panels<f32>,
     right: Panels<f32>,
     out: Panels<f32>,
+    by_left: Nonzeros<f32>,
+    by_right: Nonzeros<f32>,
 }
 
 /// Writes a tile where it belongs, as the plainest thing that can be done with it.
@@ -29,12 +32,26 @@ impl TileWork<f32, 1> for Keep {
 
 impl Panelled {
     fn new((m, k, n): (usize, usize, usize)) -> Self {
-        let (a, b) = (rows(m, k, 4, Seed(1)).0, rows(k, n, 4, Seed(2)).0);
+        Self::of(rows(m, k, 4, Seed(1)).0, rows(k, n, 4, Seed(2)).0)
+    }
+
+    /// As many of both operands' numbers are above 0 as rectifiers leave of their inputs, about a half.
+    fn rectified((m, k, n): (usize, usize, usize)) -> Self {
+        let rectified = |array: Array2<f32>| {
+            let mean = array.mean().unwrap_or(0.0);
+            array.mapv(|v| (v - mean).max(0.0))
+        };
+        Self::of(rectified(rows(m, k, 4, Seed(1)).0), rectified(rows(k, n, 4, Seed(2)).0))
+    }
+
+    fn of(a: Array2<f32>, b: Array2<f32>) -> Self {
         Self {
             left: Panels::from_array(a.view()),
             transposed: Panels::from_array(a.t()),
             right: Panels::from_array(b.view()),
-            out: Panels::zeros(m, n),
+            out: Panels::zeros(a.nrows(), b.ncols()),
+            by_left: Nonzeros::default(),
+            by_right: Nonzeros::default(),
             a,
             b,
         }
@@ -54,17 +71,21 @@ impl Panelled {
 pub(super) fn kernels() -> Vec<Kernel> {
     // Units, inputs and rows of a batch: forward passes of layers.
     let shapes = [(64, 96, 64), (1024, 784, 128), (1024, 1024, 128)];
-    let product = |name: &str, covers, run: fn(&mut Panelled)| {
+    type Make = fn((usize, usize, usize)) -> Panelled;
+    let of = |make: Make, name: &str, covers, run: fn(&mut Panelled)| {
         let size = |shape @ (m, k, n): (usize, usize, usize)| {
             let work = Work::flops(2 * m * k * n, m * k + k * n + m * n);
             Size::new(format!("{m}x{k}x{n}"), work, move || {
                 let steps =
                     Steps { prepare: nothing, run, outcome: Panelled::outcome, reference: Some(Panelled::plain) };
-                Case::new(Panelled::new(shape), steps)
+                Case::new(make(shape), steps)
             })
         };
         Kernel::new(name, covers, shapes.map(size).into())
     };
+    let product = |name: &str, covers, run| of(Panelled::new, name, covers, run);
+    // With the lists, which are made for each call. Their FLOPs are those of the dense product, of which they do a half.
+    let sparse = |name: &str, covers, run| of(Panelled::rectified, name, covers, run);
     vec![
         product("panels/multiply", &["numeric::panels::multiply", "numeric::Panels", "numeric::Element"], |s| {
             let bands = s.out.dim().0.div_ceil(BAND);
@@ -76,6 +97,15 @@ pub(super) fn kernels() -> Vec<Kernel> {
         }),
         product("panels/multiply-tiles", &["numeric::panels::multiply_tiles", "numeric::panels::TileWork"], |s| {
             multiply_tiles(&s.left, &s.right, [&mut s.out], &Keep);
+        }),
+        sparse("panels/multiply-tiles-sparse", &["numeric::sparse::multiply_tiles_sparse", "numeric::Nonzeros"], |s| {
+            s.by_left.assign(&s.left);
+            multiply_tiles_sparse(&s.by_left, &s.right, [&mut s.out], &Keep);
+        }),
+        sparse("panels/multiply-transposed-sparse", &["numeric::sparse::multiply_transposed_sparse"], |s| {
+            s.by_right.assign_transposed(&s.right);
+            let bands = s.out.dim().0.div_ceil(PANEL);
+            multiply_transposed_sparse(&s.transposed, &s.by_right, &mut s.out, vec![(); bands], |_, ()| ());
         }),
         transposing(),
     ]

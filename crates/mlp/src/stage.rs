@@ -72,12 +72,12 @@ impl<T: Element> TrainedStage<T> {
         match self {
             Self::Dense(unit) => {
                 if let Some(below) = below {
-                    below.last_mut().take_from(&unit.w.value, &unit.delta);
+                    below.last_mut().take_from(unit);
                 }
             }
             Self::Residual(block) => {
                 let Block { norm, expand, contract } = &mut **block;
-                expand.take_from(&contract.w.value, &contract.delta);
+                expand.take_from(contract);
                 let bands = norm.delta.dim().0.div_ceil(PANEL);
                 multiply_transposed(&expand.w.value, &expand.delta, &mut norm.delta, vec![(); bands], |_, ()| ());
                 if let Some(below) = below {

@@ -13,8 +13,8 @@ use bakeoff_core::{
     Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, RestoreError, Rows, ScoreKind, Seed, Tensors,
     argmax_rows,
 };
-use bakeoff_numeric::Loss;
 use bakeoff_numeric::optim::shuffled;
+use bakeoff_numeric::{Loss, keep_awake};
 use ndarray::{Array2, s};
 
 impl Classifier for Mlp {
@@ -116,7 +116,7 @@ impl<'a> Training<'a> {
     fn run(mut self, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
         let mut converged = true;
         while !self.is_over() {
-            let loss = self.epoch()?;
+            let loss = keep_awake(|| self.epoch())?;
             self.epochs += 1;
             self.judge();
             let of = self.budget.planned(self.epochs);

@@ -330,3 +330,41 @@ fn mix<T: Element>(lines: &mut [Line<T>], share: T, partners: &[usize]) {
 fn clipped(most: f64, norm: f64) -> f64 {
     (most / (norm + 1e-6)).min(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::network::{Blocks, Initialisation, Shape};
+
+    #[test]
+    fn leaving_zeros_out_does_not_change_a_bit() {
+        let (activation, hidden) = (Activation::Relu, vec![256, 192]);
+        let shape = Shape { inputs: 150, hidden, batch_norm: false, blocks: Blocks::NONE, activation, classes: 10 };
+        let mut network = Network::<f32>::new(&shape, Initialisation::Auto, Seed(3));
+        // Few units of the second layer see anything.
+        if let Stage::Dense(dense) = &mut network.stages[1] {
+            dense.affine.b.fill(-1.0);
+        }
+        let x = Array2::from_shape_fn((128, 150), |(i, j)| ((i * 31 + j * 17 + i * j) % 97) as f32 / 48.5 - 1.0);
+        let classes: Vec<usize> = (0..128).map(|i| i % 10).collect();
+        for optimiser in [Optimiser::default(), Optimiser { rule: bakeoff_numeric::Rule::Adam, ..Optimiser::default() }]
+        {
+            let train = |counts: bool| {
+                let mut trainer = Trainer::new(&network, optimiser, 128, 0.0, None);
+                if !counts {
+                    trainer.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(Unit::forget_counts);
+                }
+                for _ in 0..3 {
+                    trainer.step(x.view(), Targets::Classes(&classes), Loss::Softmax, 0.01, None);
+                }
+                let densities: Vec<f64> = trainer.stages.iter().map(|stage| stage.last().density()).collect();
+                (densities, trainer.network(&network, false).numbers())
+            };
+            let ((sparse, one), (dense, other)) = (train(true), train(false));
+            assert!(sparse[0] < crate::unit::SPARSE_GRADIENT && sparse[1] < crate::unit::SPARSE_BACK, "{sparse:?}");
+            assert_eq!(dense, [1.0; 3]);
+            assert!(one == other, "{optimiser:?}");
+        }
+    }
+}

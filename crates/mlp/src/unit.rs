@@ -11,13 +11,22 @@ use crate::parameter::{Parameter, View};
 use bakeoff_core::Seed;
 use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::panels::{BAND, Band, Line, PANEL, multiply, multiply_tiles, multiply_transposed, transpose};
-use bakeoff_numeric::{Element, Panels, Step};
+use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
+use bakeoff_numeric::{Element, Nonzeros, Panels, Step};
 use ndarray::Array1;
 use rand::RngCore;
 use rayon::prelude::*;
 
 /// The share by which a batch's statistics enter the running ones, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
+
+/// The share of derivatives that are not 0 below which a weight gradient leaves the others out. Of 1024 units by 784 inputs (3072)
+/// and 128 rows it then takes 0.28 of its time at a tenth, 0.83 (0.89) at a half and 1.2 at 0.8, on one thread of a Zen 4.
+pub(crate) const SPARSE_GRADIENT: f64 = 0.6;
+
+/// The same for the product on the way back, which finds the numbers of one row 128 bytes apart: 0.22 (0.38) of its time at a
+/// tenth and 0.98 at a half.
+pub(crate) const SPARSE_BACK: f64 = 0.4;
 
 /// What flows between stages, in both orders: the next product reads one and its weights' gradient the other.
 #[derive(Debug, Clone)]
@@ -72,6 +81,11 @@ pub(crate) struct Unit<T> {
     pub(crate) mask: Panels<T>,
     /// The derivative with respect to the outputs, and after the way back to the affine map's result.
     pub(crate) delta: Panels<T>,
+    /// Numbers of `delta` that are not 0, band by band; empty where few are.
+    counts: Vec<usize>,
+    /// What of `delta` is not 0, by units and by rows of the batch, where products read it so.
+    by_unit: Nonzeros<T>,
+    by_row: Nonzeros<T>,
 }
 
 /// Parts of a unit's arrays that belong to one band of the forward product.
@@ -109,6 +123,14 @@ impl<T: Element> Unit<T> {
             z: panels(activation.needs_input()),
             mask: panels(dropout > 0.0),
             delta: panels(true),
+            // A norm's way back leaves no zeros.
+            counts: if norm.is_none() && (activation == Activation::Relu || dropout > 0.0) {
+                vec![0; units.div_ceil(PANEL)]
+            } else {
+                Vec::new()
+            },
+            by_unit: Nonzeros::default(),
+            by_row: Nonzeros::default(),
         }
     }
 
@@ -176,9 +198,24 @@ impl<T: Element> Unit<T> {
     }
 
     /// delta ← Wᵀ Δ of the map above, and back through everything to this map's result.
-    pub(crate) fn take_from(&mut self, above: &Panels<T>, above_delta: &Panels<T>) {
+    pub(crate) fn take_from(&mut self, above: &mut Self) {
+        let is_sparse = above.density() < SPARSE_BACK;
+        let Self { w, delta: above, by_row, .. } = above;
         let (delta, extras, back) = self.back(PANEL);
-        multiply_transposed(above, above_delta, delta, extras, |mut band, sums| back.band(&mut band, sums));
+        let finish = |mut band: Band<'_, T>, sums| back.band(&mut band, sums);
+        if is_sparse {
+            by_row.assign_transposed(above);
+            multiply_transposed_sparse(&w.value, by_row, delta, extras, finish);
+        } else {
+            multiply_transposed(&w.value, above, delta, extras, finish);
+        }
+    }
+
+    /// The share of the derivatives that are not 0; 1 where they were not counted.
+    pub(crate) fn density(&self) -> f64 {
+        let (units, n) = self.delta.dim();
+        let counted = self.counts.iter().sum::<usize>() as f64 / (units * n) as f64;
+        if self.counts.is_empty() { 1.0 } else { counted }
     }
 
     /// The same for derivatives with respect to the outputs that stand in `delta` already.
@@ -190,8 +227,10 @@ impl<T: Element> Unit<T> {
 
     /// The derivatives, where each band's sums go, and what the way back reads.
     fn back(&mut self, band: usize) -> (&mut Panels<T>, Vec<Sums<'_, T>>, Back<'_, T>) {
-        let Self { b, norm, activation, dropout, out, z, mask, delta, .. } = self;
+        let Self { b, norm, activation, dropout, out, z, mask, delta, counts, .. } = self;
         let units = b.value.dim().1;
+        counts.fill(0);
+        let mut counts = counts.iter_mut();
         let n = out.a.dim().1;
         let mut biases = b.gradient.flat_mut()[..units].chunks_mut(band);
         let norm_back = norm.as_mut().map(|norm| {
@@ -204,6 +243,7 @@ impl<T: Element> Unit<T> {
         let extras = (0..units.div_ceil(band))
             .map(|_| Sums {
                 bias: biases.next().unwrap_or_default(),
+                nonzeros: counts.next(),
                 norm: norm_sums.as_mut().and_then(Iterator::next),
             })
             .collect();
@@ -213,10 +253,18 @@ impl<T: Element> Unit<T> {
 
     /// Moves W by its gradient Δ inputᵀ, tile by tile as the product is made, so that the gradient is never written down.
     pub(crate) fn step_weights(&mut self, input: &Signal<T>, step: &Step<T>) {
-        let Self { w, delta, .. } = self;
+        let is_sparse = self.density() < SPARSE_GRADIENT;
+        let Self { w, delta, by_unit, .. } = self;
         let step = w.own_step(step);
         let Parameter { value, first, second, .. } = w;
-        if second.lines().is_empty() {
+        if is_sparse {
+            by_unit.assign(delta);
+            if second.lines().is_empty() {
+                multiply_tiles_sparse(by_unit, &input.at, [value, first], &step);
+            } else {
+                multiply_tiles_sparse(by_unit, &input.at, [value, first, second], &step);
+            }
+        } else if second.lines().is_empty() {
             multiply_tiles(delta, &input.at, [value, first], &step);
         } else {
             multiply_tiles(delta, &input.at, [value, first, second], &step);
@@ -234,6 +282,12 @@ impl<T: Element> Unit<T> {
         let mut all = vec![&mut self.w, &mut self.b];
         all.extend(self.norm.iter_mut().flat_map(|norm| [&mut norm.gamma, &mut norm.beta]));
         all
+    }
+
+    /// Has every product take all derivatives from now on.
+    #[cfg(test)]
+    pub(crate) fn forget_counts(&mut self) {
+        self.counts = Vec::new();
     }
 }
 
@@ -355,6 +409,8 @@ pub(crate) fn write_transposed<T: Element>(band: &Band<'_, T>, at: &mut [Line<T>
 /// Where the sums over the batch of one band go.
 struct Sums<'a, T> {
     bias: &'a mut [T],
+    /// How many of the band's derivatives are not 0, where that is asked for.
+    nonzeros: Option<&'a mut usize>,
     /// Of γ and β.
     norm: Option<(&'a mut [T], &'a mut [T])>,
 }
@@ -387,6 +443,9 @@ impl<T: Element> Back<'_, T> {
             for (r, sum) in sums.bias.iter_mut().enumerate() {
                 *sum = row_sum(self.n, band.panels.iter().map(|lines| lines[r]));
             }
+            if let Some(nonzeros) = sums.nonzeros {
+                *nonzeros = count_nonzeros(band, self.n);
+            }
         });
     }
 
@@ -407,6 +466,19 @@ impl<T: Element> Back<'_, T> {
             }
         }
     }
+}
+
+/// Numbers of the batch's n rows that are not 0.
+#[inline(always)]
+fn count_nonzeros<T: Element>(band: &Band<'_, T>, n: usize) -> usize {
+    let mut lanes = [0_u32; PANEL];
+    for (id, lines) in band.panels.iter().enumerate() {
+        let width = (n - id * PANEL).min(PANEL);
+        for line in lines.iter() {
+            lanes[..width].iter_mut().zip(line).for_each(|(lane, &v)| *lane += u32::from(v != T::zero()));
+        }
+    }
+    lanes.into_iter().sum::<u32>() as usize
 }
 
 impl<T: Element> NormBack<'_, T> {

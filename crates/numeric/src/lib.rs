@@ -1,5 +1,6 @@
 //! Matrix products, losses, optimisers and scalers on ndarray views.
 
+pub mod awake;
 pub mod cholesky;
 pub mod element;
 pub mod exp;
@@ -13,8 +14,10 @@ pub mod optimiser;
 pub mod packed;
 pub mod panels;
 pub mod scale;
+pub mod sparse;
 mod tiles;
 
+pub use awake::keep_awake;
 pub use cholesky::{inverse_cholesky, inverse_lower};
 pub use element::Element;
 pub use exp::exp_below_zero;
@@ -27,3 +30,4 @@ pub use optimiser::{Optimiser, Rule, Step};
 pub use packed::Packed;
 pub use panels::Panels;
 pub use scale::{Scaler, Scaling};
+pub use sparse::Nonzeros;

@@ -127,10 +127,12 @@ impl<T: Element> Step<T> {
     #[inline(always)]
     pub fn apply(&self, g: &[T], w: &mut [T], first: &mut [T], second: &mut [T]) {
         assert!(g.len() == w.len() && g.len() == first.len(), "gradients, parameters and their memory");
-        match self.rule {
-            Rule::Sgd | Rule::Nesterov => self.momentum(g, w, first),
-            Rule::Adam => self.adam(g, w, first, second),
-            Rule::Lion => self.lion(g, w, first),
+        // A copy, which plainly is none of the numbers that the loops write.
+        let step = *self;
+        match step.rule {
+            Rule::Sgd | Rule::Nesterov => step.momentum(g, w, first),
+            Rule::Adam => step.adam(g, w, first, second),
+            Rule::Lion => step.lion(g, w, first),
         }
     }
 

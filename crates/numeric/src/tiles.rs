@@ -18,17 +18,17 @@ pub const BAND: usize = 128;
 const ROWS: usize = 8;
 
 /// Multiply-adds below which the other thread costs more than it brings.
-const ONE_THREAD_BELOW: usize = 1 << 20;
+pub(crate) const ONE_THREAD_BELOW: usize = 1 << 20;
 
 /// Two vectors.
-type Pair<T, S> = [<T as crate::element::sealed::Vectors>::Vector<S>; 2];
+pub(crate) type Pair<T, S> = [<T as crate::element::sealed::Vectors>::Vector<S>; 2];
 
 /// Runs the tasks on rayon's pool, or here when there is little to do.
-fn run<I: Send>(work: usize, tasks: Vec<I>, each: impl Fn(I) + Sync + Send) {
-    if work < ONE_THREAD_BELOW {
-        tasks.into_iter().for_each(each);
-    } else {
+pub(crate) fn run<I: Send>(is_much: bool, tasks: Vec<I>, each: impl Fn(I) + Sync + Send) {
+    if is_much {
         tasks.into_par_iter().with_max_len(1).for_each(each);
+    } else {
+        tasks.into_iter().for_each(each);
     }
 }
 
@@ -49,7 +49,7 @@ pub fn multiply<T: Element, E: Send>(
     let bands = out.bands_mut(BAND);
     assert_eq!(bands.len(), extras.len(), "one extra a band");
     let tasks: Vec<_> = bands.into_iter().zip(extras).collect();
-    run(m * k * n, tasks, |(mut band, extra)| {
+    run(m * k * n >= ONE_THREAD_BELOW, tasks, |(mut band, extra)| {
         pulp::Arch::new().dispatch(Multiply { left, right, band: &mut band });
         finish(band, extra);
     });
@@ -159,7 +159,7 @@ fn add<T: Element, S: Simd, const R: usize>(
 /// Has lines on their way to the caches before they are asked for. A tile's sums take about as long as the next tile's targets need
 /// from memory.
 #[inline(always)]
-fn fetch<T>(lines: &[Line<T>]) {
+pub(crate) fn fetch<T>(lines: &[Line<T>]) {
     #[cfg(target_arch = "x86_64")]
     for part in lines.as_flattened().chunks(CACHE_LINE / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -179,7 +179,7 @@ const CACHE_LINE: usize = 64;
 
 /// Numbers of a vector.
 #[inline(always)]
-fn lanes<T: Element, S: Simd>() -> usize {
+pub(crate) fn lanes<T: Element, S: Simd>() -> usize {
     size_of::<T::Vector<S>>() / size_of::<T>()
 }
 
@@ -217,7 +217,7 @@ pub fn multiply_tiles<T: Element, const N: usize>(
             tasks.push((panel, first, lines));
         }
     }
-    run(m * k * n, tasks, |(panel, first, targets)| {
+    run(m * k * n >= ONE_THREAD_BELOW, tasks, |(panel, first, targets)| {
         let end = (first + 2 * BAND).min(m);
         pulp::Arch::new().dispatch(Tiles { left, right: right.panel(panel), rows: first..end, targets, each });
     });
@@ -274,7 +274,7 @@ pub fn multiply_transposed<T: Element, E: Send>(
     let bands = out.bands_mut(PANEL);
     assert_eq!(bands.len(), extras.len(), "one extra a band");
     let tasks: Vec<_> = bands.into_iter().zip(extras).collect();
-    run(m * k * n, tasks, |(mut band, extra)| {
+    run(m * k * n >= ONE_THREAD_BELOW, tasks, |(mut band, extra)| {
         let lines = left.panel(band.first / PANEL);
         pulp::Arch::new().dispatch(Transposed { left: lines, right, band: &mut band });
         finish(band, extra);
