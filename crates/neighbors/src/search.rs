@@ -4,13 +4,16 @@
 //! rigorous bound on their rounding error (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section
 //! 3.1: γ_d = d u / (1 − d u)). Every row whose value is within twice the bound of the k-th smallest may be among the
 //! k nearest, and only those few are measured again in f64. So the answer is that of the plain loop in f64, at the
-//! speed of the product.
+//! speed of the product. Where rows are long and queries many, [`crate::shadow`] is faster.
 
 use crate::knn::Distance;
+use crate::shadow::Shadows;
 use bakeoff_numeric::matmul_here;
 use ndarray::{ArcArray2, Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Training rows, ready to be searched.
 pub struct Index {
@@ -21,11 +24,15 @@ pub struct Index {
     squares: Vec<f32>,
     /// The greatest norm of a row, of the kind that the distance has.
     greatest_norm: f64,
+    /// Made for the first many queries; none where they do not help.
+    shadows: OnceLock<Option<Shadows>>,
+    /// Whether somebody makes them. Nobody waits for it: who waits within rayon's pool may be what is waited for.
+    shadows_begun: AtomicBool,
 }
 
 /// Queries handled together, and training rows a tile: 256 × 512 values stay in the second-level cache.
-const QUERIES: usize = 256;
-const TILE: usize = 512;
+pub(crate) const QUERIES: usize = 256;
+pub(crate) const TILE: usize = 512;
 
 impl Index {
     /// Takes training rows (n, d).
@@ -38,7 +45,7 @@ impl Index {
             Distance::L1 => vec![0.0; norms.len()],
         };
         let greatest_norm = norms.into_iter().fold(0.0, f64::max);
-        Self { rows, distance, squares, greatest_norm }
+        Self { rows, distance, squares, greatest_norm, shadows: OnceLock::new(), shadows_begun: AtomicBool::new(false) }
     }
 
     /// The training rows (n, d).
@@ -58,8 +65,19 @@ impl Index {
     /// When the queries do not have d columns.
     pub fn nearest(&self, queries: ArrayView2<'_, f32>, k: usize) -> Vec<Vec<(usize, f64)>> {
         assert_eq!(queries.ncols(), self.rows.ncols(), "columns of the training rows");
+        let shadows = self.shadows(queries.nrows());
         let blocks = queries.axis_chunks_iter(Axis(0), QUERIES).into_par_iter();
-        blocks.flat_map_iter(|block| self.nearest_of_block(block, k)).collect()
+        let nearest = |block| shadows.and_then(|shadows| shadows.nearest(self, block, k));
+        blocks.flat_map_iter(|block| nearest(block).unwrap_or_else(|| self.nearest_of_block(block, k))).collect()
+    }
+
+    /// Shadows of the rows, where they are there or these queries are worth making them.
+    fn shadows(&self, queries: usize) -> Option<&Shadows> {
+        let pay = self.distance == Distance::L2 && Shadows::pay(self.rows.dim(), queries);
+        if pay && !self.shadows_begun.swap(true, Ordering::Relaxed) {
+            let _ = self.shadows.set(Shadows::of(self.rows.view()));
+        }
+        self.shadows.get().and_then(Option::as_ref)
     }
 
     fn nearest_of_block(&self, queries: ArrayView2<'_, f32>, k: usize) -> Vec<Vec<(usize, f64)>> {
@@ -198,7 +216,7 @@ impl WithSimd for Offer<'_> {
     }
 }
 
-fn norm(row: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+pub(crate) fn norm(row: ArrayView1<'_, f32>, distance: Distance) -> f64 {
     let row = row.as_standard_layout();
     let row = row.as_slice().expect("brought to standard layout");
     pulp::Arch::new().dispatch(Norm { row, distance })
@@ -235,7 +253,7 @@ fn sum(row: &[f32], of: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The distance in f64, summed from the first column to the last; squared for L2.
-fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+pub(crate) fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) -> f64 {
     let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
     match distance {
         Distance::L2 => differences.map(|d| d * d).sum(),
