@@ -68,10 +68,12 @@ impl Panelled {
     }
 }
 
+/// What makes the operands of (m, k, n).
+type Make = fn((usize, usize, usize)) -> Panelled;
+
 pub(super) fn kernels() -> Vec<Kernel> {
     // Units, inputs and rows of a batch: forward passes of layers.
     let shapes = [(64, 96, 64), (1024, 784, 128), (1024, 1024, 128)];
-    type Make = fn((usize, usize, usize)) -> Panelled;
     let of = |make: Make, name: &str, covers, run: fn(&mut Panelled)| {
         let size = |shape @ (m, k, n): (usize, usize, usize)| {
             let work = Work::flops(2 * m * k * n, m * k + k * n + m * n);

@@ -81,11 +81,11 @@ pub(crate) struct Unit<T> {
     pub(crate) mask: Panels<T>,
     /// The derivative with respect to the outputs, and after the way back to the affine map's result.
     pub(crate) delta: Panels<T>,
-    /// Numbers of `delta` that are not 0, band by band; empty where few are.
+    /// Numbers of `delta` that are not 0, band by band; empty where zeros are not to be expected.
     counts: Vec<usize>,
     /// What of `delta` is not 0, by units and by rows of the batch, where products read it so.
-    by_unit: Nonzeros<T>,
-    by_row: Nonzeros<T>,
+    nonzeros: Nonzeros<T>,
+    nonzeros_of_rows: Nonzeros<T>,
 }
 
 /// Parts of a unit's arrays that belong to one band of the forward product.
@@ -129,8 +129,8 @@ impl<T: Element> Unit<T> {
             } else {
                 Vec::new()
             },
-            by_unit: Nonzeros::default(),
-            by_row: Nonzeros::default(),
+            nonzeros: Nonzeros::default(),
+            nonzeros_of_rows: Nonzeros::default(),
         }
     }
 
@@ -200,12 +200,12 @@ impl<T: Element> Unit<T> {
     /// delta ← Wᵀ Δ of the map above, and back through everything to this map's result.
     pub(crate) fn take_from(&mut self, above: &mut Self) {
         let is_sparse = above.density() < SPARSE_BACK;
-        let Self { w, delta: above, by_row, .. } = above;
+        let Self { w, delta: above, nonzeros_of_rows, .. } = above;
         let (delta, extras, back) = self.back(PANEL);
         let finish = |mut band: Band<'_, T>, sums| back.band(&mut band, sums);
         if is_sparse {
-            by_row.assign_transposed(above);
-            multiply_transposed_sparse(&w.value, by_row, delta, extras, finish);
+            nonzeros_of_rows.assign_transposed(above);
+            multiply_transposed_sparse(&w.value, nonzeros_of_rows, delta, extras, finish);
         } else {
             multiply_transposed(&w.value, above, delta, extras, finish);
         }
@@ -254,15 +254,15 @@ impl<T: Element> Unit<T> {
     /// Moves W by its gradient Δ inputᵀ, tile by tile as the product is made, so that the gradient is never written down.
     pub(crate) fn step_weights(&mut self, input: &Signal<T>, step: &Step<T>) {
         let is_sparse = self.density() < SPARSE_GRADIENT;
-        let Self { w, delta, by_unit, .. } = self;
+        let Self { w, delta, nonzeros, .. } = self;
         let step = w.own_step(step);
         let Parameter { value, first, second, .. } = w;
         if is_sparse {
-            by_unit.assign(delta);
+            nonzeros.assign(delta);
             if second.lines().is_empty() {
-                multiply_tiles_sparse(by_unit, &input.at, [value, first], &step);
+                multiply_tiles_sparse(nonzeros, &input.at, [value, first], &step);
             } else {
-                multiply_tiles_sparse(by_unit, &input.at, [value, first, second], &step);
+                multiply_tiles_sparse(nonzeros, &input.at, [value, first, second], &step);
             }
         } else if second.lines().is_empty() {
             multiply_tiles(delta, &input.at, [value, first], &step);

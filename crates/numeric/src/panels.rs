@@ -91,7 +91,7 @@ impl<T: Clone> Clone for Lines<T> {
 }
 
 /// The first number of a new vector that begins a line of the cache; 0 where a pointer does not tell.
-fn start<T>(numbers: &Vec<T>) -> usize {
+fn start<T>(numbers: &[T]) -> usize {
     let start = numbers.as_ptr().align_offset(CACHE_LINE);
     if start < CACHE_LINE / size_of::<T>() { start } else { 0 }
 }

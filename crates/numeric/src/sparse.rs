@@ -342,7 +342,7 @@ mod tests {
                 multiply_transposed(&left, &right, &mut dense, vec![(); bands], |_, ()| ());
                 let extras = firsts.iter_mut().collect();
                 multiply_transposed_sparse(&left, &nonzeros, &mut sparse, extras, |band, first| {
-                    *first = band.first + 1
+                    *first = band.first + 1;
                 });
                 assert_eq!(sparse.to_array(), dense.to_array(), "{m} {k} {n} transposed, {tenths} in ten");
                 assert!(firsts.iter().enumerate().all(|(i, &first)| first == i * PANEL + 1));
