@@ -99,7 +99,8 @@ fn main() {
         "{}, {threads} threads: {:.1} GFLOP/s of multiply-adds in registers, {:.1} GB/s to and from memory (triad). The limit of a call\n\
          is the longer of its operations at that peak and its inputs and outputs once through memory at that bandwidth; sizes\n\
          that stay in the caches can beat the latter. Operations are counted where the definition fixes them, so that\n\
-         features and fits are beside memory alone. Medians of {repeats} alternated repeats; written by\n\
+         features and fits are beside memory alone; all of them, also of kernels that leave some out (zeros, rows too far away),\n\
+         whose shares may pass 100%. Medians of {repeats} alternated repeats; written by\n\
          `cargo bench -p bakeoff-benches --bench limit -- --markdown benches/limit.md`.",
         processor(),
         median(&mut peaks),

@@ -74,7 +74,7 @@ type Make = fn((usize, usize, usize)) -> Panelled;
 pub(super) fn kernels() -> Vec<Kernel> {
     // Units, inputs and rows of a batch: forward passes of layers.
     let shapes = [(64, 96, 64), (1024, 784, 128), (1024, 1024, 128)];
-    let of = |make: Make, name: &str, covers, run: fn(&mut Panelled)| {
+    let of = |make: Make, shapes: [(usize, usize, usize); 3], name: &str, covers, run: fn(&mut Panelled)| {
         let size = |shape @ (m, k, n): (usize, usize, usize)| {
             let work = Work::flops(2 * m * k * n, m * k + k * n + m * n);
             Size::new(format!("{m}x{k}x{n}"), work, move || {
@@ -85,9 +85,11 @@ pub(super) fn kernels() -> Vec<Kernel> {
         };
         Kernel::new(name, covers, shapes.map(size).into())
     };
-    let product = |name: &str, covers, run| of(Panelled::new, name, covers, run);
+    let product = |name: &str, covers, run| of(Panelled::new, shapes, name, covers, run);
     // With the lists, which are made for each call. Their FLOPs are those of the dense product, of which they do a half.
-    let sparse = |name: &str, covers, run| of(Panelled::rectified, name, covers, run);
+    let sparse = |shapes, name: &str, covers, run| of(Panelled::rectified, shapes, name, covers, run);
+    // Units, rows of a batch and inputs: weight gradients of layers.
+    let gradients = [(64, 64, 96), (1024, 128, 784), (1024, 128, 1024)];
     vec![
         product("panels/multiply", &["numeric::panels::multiply", "numeric::Panels", "numeric::Element"], |s| {
             let bands = s.out.dim().0.div_ceil(BAND);
@@ -100,11 +102,16 @@ pub(super) fn kernels() -> Vec<Kernel> {
         product("panels/multiply-tiles", &["numeric::panels::multiply_tiles", "numeric::panels::TileWork"], |s| {
             multiply_tiles(&s.left, &s.right, [&mut s.out], &Keep);
         }),
-        sparse("panels/multiply-tiles-sparse", &["numeric::sparse::multiply_tiles_sparse", "numeric::Nonzeros"], |s| {
-            s.by_left.assign(&s.left);
-            multiply_tiles_sparse(&s.by_left, &s.right, [&mut s.out], &Keep);
-        }),
-        sparse("panels/multiply-transposed-sparse", &["numeric::sparse::multiply_transposed_sparse"], |s| {
+        sparse(
+            gradients,
+            "panels/multiply-tiles-sparse",
+            &["numeric::sparse::multiply_tiles_sparse", "numeric::Nonzeros"],
+            |s| {
+                s.by_left.assign(&s.left);
+                multiply_tiles_sparse(&s.by_left, &s.right, [&mut s.out], &Keep);
+            },
+        ),
+        sparse(shapes, "panels/multiply-transposed-sparse", &["numeric::sparse::multiply_transposed_sparse"], |s| {
             s.by_right.assign_transposed(&s.right);
             let bands = s.out.dim().0.div_ceil(PANEL);
             multiply_transposed_sparse(&s.transposed, &s.by_right, &mut s.out, vec![(); bands], |_, ()| ());

@@ -151,7 +151,8 @@ impl Shadows {
             });
         }
         self.first_look(index, &shadows, &mut searches);
-        let most = queries.nrows() * ((WORTH * n as f64) as usize + 8 * k);
+        // At first, when near rows are still to be met, four times the share.
+        let most = |seen: usize| queries.nrows() * ((WORTH * (4 * seen).min(n) as f64) as usize + 8 * k);
         let mut tile = Array2::zeros((queries.nrows(), TILE));
         let mut measured = 0;
         for start in (0..n).step_by(TILE) {
@@ -160,7 +161,7 @@ impl Shadows {
                 let values = &values.to_slice()?[..count];
                 measured += search.offer(index, values, start);
             }
-            if measured > most {
+            if measured > most(start + count) {
                 return None;
             }
         }
