@@ -20,12 +20,12 @@ use rayon::prelude::*;
 /// The share by which a batch's statistics enter the running ones, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
-/// The share of derivatives that are not 0 below which a weight gradient leaves the others out. Of 1024 units by 784 inputs (3072)
-/// and 128 rows it then takes 0.28 of its time at a tenth, 0.83 (0.89) at a half and 1.2 at 0.8, on one thread of a Zen 4.
+/// The share of derivatives that are not 0 below which a weight gradient leaves the others out. At a half it then takes 0.83 to 0.97 of
+/// the dense product's time on a Zen 4, with its lists (`cargo bench -p bakeoff-benches --bench limit -- multiply-tiles`).
 pub(crate) const SPARSE_GRADIENT: f64 = 0.6;
 
-/// The same for the product on the way back, which finds the numbers of one row 128 bytes apart: 0.22 (0.38) of its time at a
-/// tenth and 0.98 at a half.
+/// The same for the product on the way back, which reads more than the first cache holds: at a half it takes 1.2 times as long
+/// as the dense one (`-- multiply-transposed`).
 pub(crate) const SPARSE_BACK: f64 = 0.4;
 
 /// What flows between stages, in both orders: the next product reads one and its weights' gradient the other.
@@ -243,7 +243,7 @@ impl<T: Element> Unit<T> {
         let extras = (0..units.div_ceil(band))
             .map(|_| Sums {
                 bias: biases.next().unwrap_or_default(),
-                nonzeros: counts.next(),
+                count: counts.next(),
                 norm: norm_sums.as_mut().and_then(Iterator::next),
             })
             .collect();
@@ -410,7 +410,7 @@ pub(crate) fn write_transposed<T: Element>(band: &Band<'_, T>, at: &mut [Line<T>
 struct Sums<'a, T> {
     bias: &'a mut [T],
     /// How many of the band's derivatives are not 0, where that is asked for.
-    nonzeros: Option<&'a mut usize>,
+    count: Option<&'a mut usize>,
     /// Of γ and β.
     norm: Option<(&'a mut [T], &'a mut [T])>,
 }
@@ -443,8 +443,8 @@ impl<T: Element> Back<'_, T> {
             for (r, sum) in sums.bias.iter_mut().enumerate() {
                 *sum = row_sum(self.n, band.panels.iter().map(|lines| lines[r]));
             }
-            if let Some(nonzeros) = sums.nonzeros {
-                *nonzeros = count_nonzeros(band, self.n);
+            if let Some(count) = sums.count {
+                *count = count_nonzeros(band, self.n);
             }
         });
     }

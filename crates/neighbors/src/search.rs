@@ -128,10 +128,19 @@ impl Index {
     }
 
     fn decide(&self, mut found: Candidates, query: ArrayView1<'_, f32>, k: usize) -> Vec<(usize, f64)> {
-        let exact =
-            |(position, _): (usize, f32)| (position, exact_distance(query, self.rows.row(position), self.distance));
         found.prune();
-        let mut measured: Vec<_> = found.list.into_iter().map(exact).collect();
+        self.measured(found.list.into_iter().map(|(position, _)| position), query, k)
+    }
+
+    /// The k nearest of some rows, as the plain loop measures and orders them.
+    pub(crate) fn measured(
+        &self,
+        positions: impl Iterator<Item = usize>,
+        query: ArrayView1<'_, f32>,
+        k: usize,
+    ) -> Vec<(usize, f64)> {
+        let exact = |position| (position, exact_distance(query, self.rows.row(position), self.distance));
+        let mut measured: Vec<_> = positions.map(exact).collect();
         measured.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         measured.truncate(k);
         measured
@@ -139,8 +148,8 @@ impl Index {
 }
 
 /// The rows that may be among the k nearest of one query.
-struct Candidates {
-    list: Vec<(usize, f32)>,
+pub(crate) struct Candidates {
+    pub(crate) list: Vec<(usize, f32)>,
     k: usize,
     margin: f64,
     /// Values above this cannot be among the k nearest.
@@ -150,10 +159,10 @@ struct Candidates {
 }
 
 /// Values looked at together: one comparison for most groups.
-const GROUP: usize = 32;
+pub(crate) const GROUP: usize = 32;
 
 impl Candidates {
-    fn new(k: usize, margin: f64) -> Self {
+    pub(crate) fn new(k: usize, margin: f64) -> Self {
         Self { list: Vec::new(), k, margin, limit: f32::INFINITY, most: 4 * k + 64 }
     }
 
@@ -170,7 +179,7 @@ impl Candidates {
         }
     }
 
-    fn prune(&mut self) {
+    pub(crate) fn prune(&mut self) {
         if self.list.len() <= self.k {
             return;
         }
@@ -186,12 +195,12 @@ impl Candidates {
 }
 
 /// One query's values of a tile, looked at group by group: nearly always no value of a group matters.
-struct Offer<'a> {
-    found: &'a mut Candidates,
-    values: &'a mut [f32],
+pub(crate) struct Offer<'a> {
+    pub(crate) found: &'a mut Candidates,
+    pub(crate) values: &'a mut [f32],
     /// |x|² of each row where the values are products q·x.
-    squares: Option<&'a [f32]>,
-    start: usize,
+    pub(crate) squares: Option<&'a [f32]>,
+    pub(crate) start: usize,
 }
 
 impl WithSimd for Offer<'_> {
@@ -253,7 +262,7 @@ fn sum(row: &[f32], of: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The distance in f64, summed from the first column to the last; squared for L2.
-pub(crate) fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) -> f64 {
+fn exact_distance(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>, distance: Distance) -> f64 {
     let differences = a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b));
     match distance {
         Distance::L2 => differences.map(|d| d * d).sum(),

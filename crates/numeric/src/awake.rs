@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Looks for work between two offers of the processor to others.
 const LOOKS: usize = 64;
 
-/// Does `work`, while which the other threads of rayon's pool go on looking for their share of it instead of falling asleep. A
-/// network's step has a dozen parallel parts of a millisecond or less, and to wake a thread takes a tenth of that.
+/// Does `work`, while which the other threads of rayon's pool go on looking for their share of it instead of falling asleep: a
+/// network's step is many short parallel parts, and each would begin with waking them.
 ///
 /// Between two parts they take their processors' whole time, but from nobody who asks for it. Outside a pool, and in one of a single
 /// thread, it only does the work.

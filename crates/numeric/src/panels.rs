@@ -33,7 +33,8 @@ pub struct Panels<T> {
 }
 
 /// Lines that begin where a line of the cache does. A vector of 64 bytes then never lies in two of the cache's, which would cost as
-/// much as two vectors: 400 steps of 784-1024-10 that read one for every second multiply-add took 2.4 s without and 2.05 s with it.
+/// much as two vectors: `networks`' 400 steps of 784-1024-10 on one thread, when half of their derivatives
+/// are left out (see [`crate::sparse`]), took 2.4 s without and 2.05 s with it.
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     /// The lines, with room before and after to move them.
@@ -43,8 +44,8 @@ pub(crate) struct Lines<T> {
     len: usize,
 }
 
-/// Bytes of the cache's lines.
-const CACHE_LINE: usize = 64;
+/// Bytes of the cache's lines, which come from memory together.
+pub(crate) const CACHE_LINE: usize = 64;
 
 impl<T: Element> Lines<T> {
     fn zeros(len: usize) -> Self {

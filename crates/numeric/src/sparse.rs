@@ -5,12 +5,12 @@
 //! whether a product leaves zeros out may follow their number without anybody seeing it but the clock.
 //!
 //! [`Nonzeros`] holds what is left of a matrix. Vectors run over 64 columns of the other operand, which stay in the first level
-//! cache while all rows use them. Every multiply-add then loads a vector, which is why it takes a third longer than that of a dense
+//! cache while all rows use them. Every multiply-add then loads a vector, which is why it takes longer than that of a dense
 //! product, and why two rows are summed at once: one alone would wait for itself.
 
 use crate::element::Element;
 use crate::panels::{Band, Line, PANEL, Panels, TileWork, transpose};
-use crate::tiles::{self, BAND, Pair, fetch, lanes, run};
+use crate::tiles::{self, BAND, Pair, fetch, in_bands, lanes, run};
 use pulp::{Simd, WithSimd};
 
 /// Rows of a tile that is handed on.
@@ -263,14 +263,10 @@ pub fn multiply_transposed_sparse<T: Element, E: Send>(
 ) {
     let ((k, m), (n, k2)) = (left.dim(), right.dim());
     assert!(k == k2 && out.dim() == (m, n), "{:?}ᵀ · {:?}ᵀ into {:?}", left.dim(), right.dim(), out.dim());
-    let bands = out.bands_mut(PANEL);
-    assert_eq!(bands.len(), extras.len(), "one extra a band");
-    let tasks: Vec<_> = bands.into_iter().zip(extras).collect();
-    run(m * k * n >= tiles::ONE_THREAD_BELOW, tasks, |(mut band, extra)| {
-        let lines = left.panel(band.first / PANEL);
-        pulp::Arch::new().dispatch(Transposed { left: lines, right, band: &mut band });
-        finish(band, extra);
-    });
+    let each = |band: &mut Band<'_, T>| {
+        pulp::Arch::new().dispatch(Transposed { left: left.panel(band.first / PANEL), right, band });
+    };
+    in_bands(out, (PANEL, m * k * n >= tiles::ONE_THREAD_BELOW), extras, each, finish);
 }
 
 struct Transposed<'a, 'b, T> {

@@ -32,6 +32,26 @@ pub(crate) fn run<I: Send>(is_much: bool, tasks: Vec<I>, each: impl Fn(I) + Sync
     }
 }
 
+/// Has `each` write every band of `height` rows of `out`, then `finish` take it while it is in the cache, together with its item of
+/// `extras`.
+///
+/// # Panics
+/// When `extras` are not as many as bands.
+pub(crate) fn in_bands<T: Element, E: Send>(
+    out: &mut Panels<T>,
+    (height, is_much): (usize, bool),
+    extras: Vec<E>,
+    each: impl Fn(&mut Band<'_, T>) + Sync,
+    finish: impl Fn(Band<'_, T>, E) + Sync,
+) {
+    let bands = out.bands_mut(height);
+    assert_eq!(bands.len(), extras.len(), "one extra a band");
+    run(is_much, bands.into_iter().zip(extras).collect(), |(mut band, extra)| {
+        each(&mut band);
+        finish(band, extra);
+    });
+}
+
 /// out ← left · right with left (m, k), right (k, n), out (m, n), band by band of [`BAND`] rows; then `finish` gets each
 /// band while it is in the cache, together with its item of `extras`.
 ///
@@ -46,13 +66,8 @@ pub fn multiply<T: Element, E: Send>(
 ) {
     let ((m, k), (k2, n)) = (left.dim(), right.dim());
     assert!(k == k2 && out.dim() == (m, n), "{:?} · {:?} into {:?}", left.dim(), right.dim(), out.dim());
-    let bands = out.bands_mut(BAND);
-    assert_eq!(bands.len(), extras.len(), "one extra a band");
-    let tasks: Vec<_> = bands.into_iter().zip(extras).collect();
-    run(m * k * n >= ONE_THREAD_BELOW, tasks, |(mut band, extra)| {
-        pulp::Arch::new().dispatch(Multiply { left, right, band: &mut band });
-        finish(band, extra);
-    });
+    let each = |band: &mut Band<'_, T>| pulp::Arch::new().dispatch(Multiply { left, right, band });
+    in_bands(out, (BAND, m * k * n >= ONE_THREAD_BELOW), extras, each, finish);
 }
 
 struct Multiply<'a, 'b, T> {
@@ -161,7 +176,7 @@ fn add<T: Element, S: Simd, const R: usize>(
 #[inline(always)]
 pub(crate) fn fetch<T>(lines: &[Line<T>]) {
     #[cfg(target_arch = "x86_64")]
-    for part in lines.as_flattened().chunks(CACHE_LINE / size_of::<T>()) {
+    for part in lines.as_flattened().chunks(crate::panels::CACHE_LINE / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         #[expect(unsafe_code, reason = "there is no safe word for it")]
         // SAFETY: it reads nothing, and never faults.
@@ -172,10 +187,6 @@ pub(crate) fn fetch<T>(lines: &[Line<T>]) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = lines;
 }
-
-/// Bytes that come from memory together.
-#[cfg(target_arch = "x86_64")]
-const CACHE_LINE: usize = 64;
 
 /// Numbers of a vector.
 #[inline(always)]
@@ -271,14 +282,10 @@ pub fn multiply_transposed<T: Element, E: Send>(
 ) {
     let ((k, m), (k2, n)) = (left.dim(), right.dim());
     assert!(k == k2 && out.dim() == (m, n), "{:?}ᵀ · {:?} into {:?}", left.dim(), right.dim(), out.dim());
-    let bands = out.bands_mut(PANEL);
-    assert_eq!(bands.len(), extras.len(), "one extra a band");
-    let tasks: Vec<_> = bands.into_iter().zip(extras).collect();
-    run(m * k * n >= ONE_THREAD_BELOW, tasks, |(mut band, extra)| {
-        let lines = left.panel(band.first / PANEL);
-        pulp::Arch::new().dispatch(Transposed { left: lines, right, band: &mut band });
-        finish(band, extra);
-    });
+    let each = |band: &mut Band<'_, T>| {
+        pulp::Arch::new().dispatch(Transposed { left: left.panel(band.first / PANEL), right, band });
+    };
+    in_bands(out, (PANEL, m * k * n >= ONE_THREAD_BELOW), extras, each, finish);
 }
 
 struct Transposed<'a, 'b, T> {
