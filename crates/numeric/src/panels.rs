@@ -182,6 +182,12 @@ impl<T: Element> Panels<T> {
         &self.lines[id * self.rows..][..self.rows]
     }
 
+    /// All numbers from a row of a panel on; none past the end.
+    pub(crate) fn numbers(&self, panel: usize, row: usize) -> &[T] {
+        let numbers = self.flat();
+        &numbers[((panel * self.rows + row) * PANEL).min(numbers.len())..]
+    }
+
     /// All numbers in their order, the padding too.
     pub fn flat(&self) -> &[T] {
         self.lines.as_flattened()
