@@ -155,8 +155,8 @@ fn tile<T: Element, S: Simd, const R: usize, const A: usize>(
 }
 
 /// sums[r] += left[r][j] · right[j]. R lines of a left panel stand together, those of the next panel `stride` numbers later. One
-/// loop over all panels and no second one over lines to fetch: on Intel cores, which then foretell no loop's end, `multiply` reached
-/// 78% of the peak with a loop a panel and fetching between them, and 88% so.
+/// loop over all panels, which fetches what is ahead as it goes: with a loop a panel and another one over the lines to fetch, whose
+/// ends Intel's cores foretell badly, networks took an eighth to a sixth longer there (see `bakeoff_mlp`).
 #[inline(always)]
 fn add<T: Element, S: Simd, const R: usize, const A: usize>(
     simd: S,
@@ -179,7 +179,7 @@ fn add<T: Element, S: Simd, const R: usize, const A: usize>(
         j += STEPS;
     }
     while j < count {
-        let left = &left[j / PANEL * stride + j % PANEL..][..(R - 1) * PANEL + 1];
+        let left = &left[j / PANEL * stride + j % PANEL..][..=(R - 1) * PANEL];
         add_one::<T, S, R>(simd, left, right[j * each_line + half], &mut held);
         j += 1;
     }
@@ -188,12 +188,7 @@ fn add<T: Element, S: Simd, const R: usize, const A: usize>(
 
 /// sums[r] += left[r] · right for one row of the right operand.
 #[inline(always)]
-fn add_one<T: Element, S: Simd, const R: usize>(
-    simd: S,
-    left: &[T],
-    [b0, b1]: Pair<T, S>,
-    sums: &mut [Pair<T, S>; R],
-) {
+fn add_one<T: Element, S: Simd, const R: usize>(simd: S, left: &[T], [b0, b1]: Pair<T, S>, sums: &mut [Pair<T, S>; R]) {
     for (r, sum) in sums.iter_mut().enumerate() {
         let a = T::splat(simd, left[r * PANEL]);
         sum[0] = T::fused(simd, a, b0, sum[0]);
