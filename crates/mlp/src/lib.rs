@@ -47,11 +47,10 @@
 //! `mlp-3` of `cifar-10` is trained in 62.0 and 51.2 s, `mlp-2` of `fashion-mnist` in 12.4 and 11.3 s, to the same weights. Beside peers
 //! there: training 784-1024-10 1.81 × PyTorch and 2.02 × scikit-learn, 3072-1024-1024-10 2.06 × PyTorch.
 //!
-//! Then products' inner loops became one each, and what they fetch ahead was spread over it (and crates are
-//! compiled as one unit each). On two threads of an Intel Xeon (Emerald
-//! Rapids, 330 GFLOP/s), before and after in turns: `mlp-3` 52.0 and 45.6 s, `mlp-2` 16.1 and 13.6 s, to the same accuracies. There
-//! MKL is at home: training 784-1024-10 is 1.32 × PyTorch and 2.22 × scikit-learn, 3072-1024-1024-10 1.60 × PyTorch, while scores of the
-//! latter are 0.76 to 0.95 ×.
+//! Then products' inner loops became one each and what they fetch ahead was spread over it; at the same time crates came to be compiled
+//! as one unit each. On two threads of an Intel Xeon (Emerald Rapids, 330 GFLOP/s), before and after both in turns: `mlp-3` 52.0 and
+//! 45.6 s, `mlp-2` 16.1 and 13.6 s, to the same accuracies. There MKL is at home: training 784-1024-10 is 1.32 × PyTorch and 2.22 ×
+//! scikit-learn, 3072-1024-1024-10 1.60 × PyTorch, while scores of the latter are 0.76 to 0.95 × and one row of the former 0.87 ×.
 
 pub mod activation;
 mod budget;

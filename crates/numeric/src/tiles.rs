@@ -156,7 +156,7 @@ fn tile<T: Element, S: Simd, const R: usize, const A: usize>(
 
 /// sums[r] += left[r][j] · right[j]. R lines of a left panel stand together, those of the next panel `stride` numbers later. One
 /// loop over all panels, which fetches what is ahead as it goes: with a loop a panel and another one over the lines to fetch, whose
-/// ends Intel's cores foretell badly, networks took an eighth to a sixth longer there (see `bakeoff_mlp`).
+/// ends Intel's cores foretell badly, networks took about a sixth longer there (see `bakeoff_mlp`).
 #[inline(always)]
 fn add<T: Element, S: Simd, const R: usize, const A: usize>(
     simd: S,
