@@ -212,6 +212,10 @@ features = [{ kind = "pixels" }]
 classifier = { kind = "mlp", hidden = [16], epochs = 1000000 }
 [[pipeline]]
 name = "large"
+features = [{ kind = "pixels" }]
+classifier = { kind = "mlp", hidden = [4096, 4096], epochs = 1000000 }
+[[pipeline]]
+name = "wide"
 features = [{ kind = "local-descriptors" }]
 classifier = { kind = "knn" }
 [[pipeline]]
@@ -225,6 +229,9 @@ if told["endless"] != ("failed", "it took longer than its limit of 4 s"):
     fail(f"a cell without end: {told}")
 if told["large"][0] != "failed" or "its limit is 120 MB" not in told["large"][1] or told["modest"][0] != "done":
     fail(f"a cell that is too large: {told}")
+# Rows that take about what is left: whether they are refused or taken and found too large is a matter of a megabyte.
+if told["wide"][0] not in ("failed", "refused") or not any(why in told["wide"][1] for why in ("its limit is 120 MB", "lie in memory")):
+    fail(f"rows that do not fit: {told}")
 
 # An impatient user: once keeps what is finished, twice ends at once; both can be continued.
 for times in (1, 2):
