@@ -183,6 +183,22 @@ impl FitError {
 /// # Panics
 /// When `x` and `y` have different lengths.
 pub fn check_rows(x: &dyn Rows, y: &Labels) -> Result<(), FitError> {
+    check_shape(x, y)?;
+    let dense = x.dense();
+    match dense.and_then(|x| x.axis_iter(Axis(0)).into_par_iter().position_first(|row| !is_finite(row))) {
+        Some(row) => Err(not_finite(row)),
+        None => Ok(()),
+    }
+}
+
+/// The same but for the numbers, for those who read them all anyway: see [`not_finite`].
+///
+/// # Errors
+/// [`FitError::Refused`] with the reason.
+///
+/// # Panics
+/// When `x` and `y` have different lengths.
+pub fn check_shape(x: &dyn Rows, y: &Labels) -> Result<(), FitError> {
     assert_eq!(x.n_rows(), y.len(), "rows and labels");
     let present = y.counts().iter().filter(|&&count| count > 0).count();
     if present < 2 {
@@ -191,12 +207,12 @@ pub fn check_rows(x: &dyn Rows, y: &Labels) -> Result<(), FitError> {
     if x.dim() == 0 {
         return Err(FitError::refused("the rows have no columns"));
     }
-    let dense = x.dense();
-    let wrong = dense.and_then(|x| x.axis_iter(Axis(0)).into_par_iter().position_first(|row| !is_finite(row)));
-    if let Some(i) = wrong {
-        return Err(FitError::refused(format!("row {i} holds a value that is not finite")));
-    }
     Ok(())
+}
+
+/// The refusal of rows of which this one is the first with a number that is not finite.
+pub fn not_finite(row: usize) -> FitError {
+    FitError::refused(format!("row {row} holds a value that is not finite"))
 }
 
 /// Whether all numbers are finite. Each times 0 is 0 or NaN, and so are sums of them; sixteen at once are as fast as memory.

@@ -4,8 +4,11 @@ use crate::activation::Activation;
 use crate::network::{Affine, LayerNorm, Network, Stage};
 use crate::stored;
 use bakeoff_core::{Model, Operation, Tensors};
-use bakeoff_numeric::{Packed, score_rows};
+use bakeoff_numeric::{Packed, packed, score_rows_by};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+
+/// Rows scored together: whole groups of a product, two by two, and few enough that a layer's numbers stay in the second level cache.
+const BLOCK: usize = 16 * packed::ROWS;
 
 /// A network with its maps packed for scoring. A row's scores do not depend on the rows beside it, to the bit: every
 /// sum adds the same products in the same order.
@@ -21,31 +24,31 @@ enum Packing {
     Residual { norm: LayerNorm<f32>, expand: Packed, activation: Activation, contract: Packed },
 }
 
-fn packed(affine: &Affine<f32>) -> Packed {
+fn pack(affine: &Affine<f32>) -> Packed {
     Packed::with_bias(affine.w.t(), &affine.b.to_vec())
 }
 
 impl Packing {
     fn new(stage: &Stage<f32>) -> Self {
         match stage {
-            Stage::Dense(dense) => Self::Dense { map: packed(&dense.folded()), activation: dense.activation },
+            Stage::Dense(dense) => Self::Dense { map: pack(&dense.folded()), activation: dense.activation },
             Stage::Residual(block) => Self::Residual {
                 norm: block.norm.clone(),
-                expand: packed(&block.expand),
+                expand: pack(&block.expand),
                 activation: block.activation,
-                contract: packed(&block.contract),
+                contract: pack(&block.contract),
             },
         }
     }
 
-    fn of_rows(&self, x: Array2<f32>) -> Array2<f32> {
+    fn of_rows(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
         match self {
-            Self::Dense { map, activation } => activated(map, x.view(), *activation),
+            Self::Dense { map, activation } => activated(map, x, *activation),
             Self::Residual { norm, expand, activation, contract } => {
-                let mut normed = x.clone();
+                let mut normed = x.to_owned();
                 norm.apply(&mut normed);
                 let inside = activated(expand, normed.view(), *activation);
-                x + activated(contract, inside.view(), Activation::Identity)
+                activated(contract, inside.view(), Activation::Identity) + x
             }
         }
     }
@@ -81,8 +84,9 @@ impl Scorer {
     }
 
     fn scores_into(&self, x: ArrayView2<'_, f32>, mut out: ArrayViewMut2<'_, f32>) {
-        let scores = self.stages.iter().fold(x.to_owned(), |x, stage| stage.of_rows(x));
-        out.assign(&scores);
+        if let [first, rest @ ..] = &self.stages[..] {
+            out.assign(&rest.iter().fold(first.of_rows(x), |x, stage| stage.of_rows(x.view())));
+        }
     }
 }
 
@@ -95,7 +99,7 @@ impl Model for Scorer {
             self.scores_into(x.as_standard_layout().view(), out.view_mut());
             return out;
         }
-        score_rows(x, k, |rows, scores| self.scores_into(rows, scores))
+        score_rows_by(BLOCK, x, k, |rows, scores| self.scores_into(rows, scores))
     }
 
     fn model_bytes(&self) -> usize {

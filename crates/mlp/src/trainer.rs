@@ -337,34 +337,76 @@ mod tests {
     use crate::activation::Activation;
     use crate::network::{Blocks, Initialisation, Shape};
 
-    #[test]
-    fn leaving_zeros_out_does_not_change_a_bit() {
+    /// A network of which few units of the second layer see anything, rows, and their classes.
+    fn sparse() -> (Network<f32>, Array2<f32>, Vec<usize>) {
         let (activation, hidden) = (Activation::Relu, vec![256, 192]);
         let shape = Shape { inputs: 150, hidden, batch_norm: false, blocks: Blocks::NONE, activation, classes: 10 };
         let mut network = Network::<f32>::new(&shape, Initialisation::Auto, Seed(3));
-        // Few units of the second layer see anything.
         if let Stage::Dense(dense) = &mut network.stages[1] {
             dense.affine.b.fill(-1.0);
         }
         let x = Array2::from_shape_fn((128, 150), |(i, j)| ((i * 31 + j * 17 + i * j) % 97) as f32 / 48.5 - 1.0);
-        let classes: Vec<usize> = (0..128).map(|i| i % 10).collect();
-        for optimiser in [Optimiser::default(), Optimiser { rule: bakeoff_numeric::Rule::Adam, ..Optimiser::default() }]
-        {
-            let train = |counts: bool| {
-                let mut trainer = Trainer::new(&network, optimiser, 128, 0.0, None);
-                if !counts {
-                    trainer.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(Unit::forget_counts);
-                }
-                for _ in 0..3 {
-                    trainer.step(x.view(), Targets::Classes(&classes), Loss::Softmax, 0.01, None);
-                }
-                let densities: Vec<f64> = trainer.stages.iter().map(|stage| stage.last().density()).collect();
-                (densities, trainer.network(&network, false).numbers())
-            };
-            let ((sparse, one), (dense, other)) = (train(true), train(false));
+        (network, x, (0..128).map(|i| i % 10).collect())
+    }
+
+    /// Three steps: the densities of the derivatives, and the numbers of the network.
+    fn train(optimiser: Optimiser, change: impl Fn(&mut Unit<f32>)) -> (Vec<f64>, Vec<f32>) {
+        let (network, x, classes) = sparse();
+        let mut trainer = Trainer::new(&network, optimiser, 128, 0.0, None);
+        trainer.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(change);
+        for _ in 0..3 {
+            trainer.step(x.view(), Targets::Classes(&classes), Loss::Softmax, 0.01, None);
+        }
+        let densities = trainer.stages.iter().map(|stage| stage.last().density()).collect();
+        (densities, trainer.network(&network, false).numbers())
+    }
+
+    const MOMENTUM: Optimiser = Optimiser {
+        rule: bakeoff_numeric::Rule::Sgd,
+        momentum: 0.9,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        l2: 0.0,
+        l1: 0.0,
+        decay: 0.0,
+    };
+
+    #[test]
+    fn leaving_zeros_out_does_not_change_a_bit() {
+        for optimiser in [Optimiser::default(), Optimiser { rule: bakeoff_numeric::Rule::Adam, ..MOMENTUM }] {
+            let (sparse, one) = train(optimiser, |unit| unit.take_pieces(false));
+            let (dense, other) = train(optimiser, |unit| {
+                unit.take_pieces(false);
+                unit.forget_counts();
+            });
             assert!(sparse[0] < crate::unit::SPARSE_GRADIENT && sparse[1] < crate::unit::SPARSE_BACK, "{sparse:?}");
             assert_eq!(dense, [1.0; 3]);
             assert!(one == other, "{optimiser:?}");
         }
+    }
+
+    #[test]
+    fn steps_in_pieces_are_those_of_vectors_but_for_the_last_bits() {
+        let (whole, pieces) =
+            (train(MOMENTUM, |unit| unit.take_pieces(false)), train(MOMENTUM, |unit| unit.take_pieces(true)));
+        assert!(whole.1 != pieces.1, "one of the two was not taken");
+        let start = sparse().0.numbers();
+        let (mut apart, mut way) = (0.0, 0.0);
+        for ((a, b), start) in whole.1.iter().zip(&pieces.1).zip(start) {
+            apart += f64::from(a - b).powi(2);
+            way += f64::from(a - start).powi(2);
+        }
+        assert!(apart < way * 1e-10, "{apart} of {way}");
+        // Numbers of rows that fill no block, one after a full one.
+        let (network, x, classes) = sparse();
+        let mut trainer = Trainer::new(&network, MOMENTUM, 128, 0.0, None);
+        trainer.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(|unit| unit.take_pieces(true));
+        let mut loss = |n: usize| {
+            trainer.step(x.slice(ndarray::s![..n, ..]), Targets::Classes(&classes[..n]), Loss::Softmax, 0.0, None)
+        };
+        let (all, first) = (loss(128), loss(45));
+        assert!(first > 0.0 && first < all, "{first} {all}");
+        assert_eq!(loss(128), all, "nothing of the rows before stays");
     }
 }

@@ -10,9 +10,10 @@ use crate::network::{Affine, BatchNorm, EPSILON};
 use crate::parameter::{Parameter, View};
 use bakeoff_core::Seed;
 use bakeoff_numeric::element::vectorised;
+use bakeoff_numeric::panels::TileWork;
 use bakeoff_numeric::panels::{BAND, Band, Line, PANEL, multiply, multiply_tiles, multiply_transposed, transpose};
 use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
-use bakeoff_numeric::{Element, Nonzeros, Panels, Step};
+use bakeoff_numeric::{Element, Nonzeros, Panels, Pieces, Step, pieces};
 use ndarray::Array1;
 use rand::RngCore;
 use rayon::prelude::*;
@@ -27,6 +28,9 @@ pub(crate) const SPARSE_GRADIENT: f64 = 0.6;
 /// The same for the product on the way back, which reads more than the first cache holds: at a half it takes 1.2 times as long
 /// as the dense one (`-- multiply-transposed`).
 pub(crate) const SPARSE_BACK: f64 = 0.4;
+
+/// The same where the dense product is made in pieces, which takes less time.
+const SPARSE_IN_PIECES: f64 = 0.3;
 
 /// What flows between stages, in both orders: the next product reads one and its weights' gradient the other.
 #[derive(Debug, Clone)]
@@ -86,6 +90,11 @@ pub(crate) struct Unit<T> {
     /// What of `delta` is not 0, by units and by rows of the batch, where products read it so.
     nonzeros: Nonzeros<T>,
     nonzeros_of_rows: Nonzeros<T>,
+    /// Operands of products in pieces, where those pay.
+    left: Pieces,
+    right: Pieces,
+    /// Whether a product of (m, k) by (k, n) is made in pieces.
+    in_pieces: fn(usize, usize, usize) -> bool,
 }
 
 /// Parts of a unit's arrays that belong to one band of the forward product.
@@ -131,6 +140,9 @@ impl<T: Element> Unit<T> {
             },
             nonzeros: Nonzeros::default(),
             nonzeros_of_rows: Nonzeros::default(),
+            left: Pieces::default(),
+            right: Pieces::default(),
+            in_pieces: Pieces::pay::<T>,
         }
     }
 
@@ -156,7 +168,8 @@ impl<T: Element> Unit<T> {
         if let Some(seed) = draw {
             self.draw_mask(seed);
         }
-        let Self { w, b, norm, activation, out, z, mask, .. } = self;
+        let in_pieces = self.is_in_pieces(n);
+        let Self { w, b, norm, activation, out, z, mask, right, .. } = self;
         let (units, activation) = (w.value.dim().0, *activation);
         let bands = units.div_ceil(BAND);
         let mut ats = out.at.lines_mut().chunks_mut((BAND / PANEL * n).max(1));
@@ -171,7 +184,7 @@ impl<T: Element> Unit<T> {
             .collect();
         let scales = norms.map(|(_, gamma, beta)| (gamma, beta));
         let (bias, mask) = (b.as_slice(), &*mask);
-        multiply(&w.value, &input.a, &mut out.a, extras, |mut band, mut extra| {
+        let finish = |mut band: Band<'_, T>, mut extra: Forward<'_, T>| {
             vectorised(|| {
                 add_bias(&mut band, bias);
                 if let (Some(norm), Some((gamma, beta))) = (&mut extra.norm, scales) {
@@ -182,7 +195,19 @@ impl<T: Element> Unit<T> {
                 beside.into_iter().for_each(|x| each_line(&mut band, x, |a, x| *a += x));
                 extra.at.into_iter().for_each(|at| write_transposed(&band, at, n));
             });
-        });
+        };
+        if in_pieces {
+            right.assign_right(&input.a);
+            pieces::multiply(&w.value, right, &mut out.a, extras, finish);
+        } else {
+            multiply(&w.value, &input.a, &mut out.a, extras, finish);
+        }
+    }
+
+    /// Whether products with a batch of n rows are made in pieces.
+    fn is_in_pieces(&self, n: usize) -> bool {
+        let (units, inputs) = self.w.value.dim();
+        (self.in_pieces)(units, inputs, n)
     }
 
     /// Draws which outputs stay, each line from a stream of its own.
@@ -253,21 +278,34 @@ impl<T: Element> Unit<T> {
 
     /// Moves W by its gradient Δ inputᵀ, tile by tile as the product is made, so that the gradient is never written down.
     pub(crate) fn step_weights(&mut self, input: &Signal<T>, step: &Step<T>) {
-        let is_sparse = self.density() < SPARSE_GRADIENT;
-        let Self { w, delta, nonzeros, .. } = self;
-        let step = w.own_step(step);
-        let Parameter { value, first, second, .. } = w;
+        let step = self.w.own_step(step);
+        if self.w.second.lines().is_empty() {
+            self.gradient_tiles(&input.at, |w| [&mut w.value, &mut w.first], &step);
+        } else {
+            self.gradient_tiles(&input.at, |w| [&mut w.value, &mut w.first, &mut w.second], &step);
+        }
+    }
+
+    /// Hands on the tiles of W's gradient with those of its memory.
+    fn gradient_tiles<const N: usize>(
+        &mut self,
+        at: &Panels<T>,
+        memory: impl Fn(&mut Parameter<T>) -> [&mut Panels<T>; N],
+        each: &impl TileWork<T, N>,
+    ) {
+        let in_pieces = self.is_in_pieces(at.dim().0);
+        let is_sparse = self.density() < if in_pieces { SPARSE_IN_PIECES } else { SPARSE_GRADIENT };
+        let Self { w, delta, nonzeros, left, right, .. } = self;
+        let memory = memory(w);
         if is_sparse {
             nonzeros.assign(delta);
-            if second.lines().is_empty() {
-                multiply_tiles_sparse(nonzeros, &input.at, [value, first], &step);
-            } else {
-                multiply_tiles_sparse(nonzeros, &input.at, [value, first, second], &step);
-            }
-        } else if second.lines().is_empty() {
-            multiply_tiles(delta, &input.at, [value, first], &step);
+            multiply_tiles_sparse(nonzeros, at, memory, each);
+        } else if in_pieces {
+            left.assign_left(delta);
+            right.assign_right(at);
+            pieces::multiply_tiles(left, right, memory, each);
         } else {
-            multiply_tiles(delta, &input.at, [value, first, second], &step);
+            multiply_tiles(delta, at, memory, each);
         }
     }
 
@@ -282,6 +320,12 @@ impl<T: Element> Unit<T> {
         let mut all = vec![&mut self.w, &mut self.b];
         all.extend(self.norm.iter_mut().flat_map(|norm| [&mut norm.gamma, &mut norm.beta]));
         all
+    }
+
+    /// Has every product be made in pieces from now on, or none.
+    #[cfg(test)]
+    pub(crate) fn take_pieces(&mut self, always: bool) {
+        self.in_pieces = if always { |_, _, _| true } else { |_, _, _| false };
     }
 
     /// Has every product take all derivatives from now on.

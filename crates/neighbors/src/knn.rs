@@ -4,7 +4,7 @@
 //! the k has one vote; the lowest class wins among equals, as in scikit-learn.
 
 use crate::search::Index;
-use bakeoff_core::classifier::check_rows;
+use bakeoff_core::classifier::{check_shape, not_finite};
 use bakeoff_core::tensors::check_values;
 use bakeoff_core::{
     Classifier, Epoch, FitError, Fitted, Labels, Model, OnEpoch, Recipe, RestoreError, Rows, ScoreKind, Seed, Tensors,
@@ -50,7 +50,7 @@ impl Recipe for Knn {
 
 impl Classifier for Knn {
     fn fit(&self, rows: &dyn Rows, y: &Labels, _: Seed, on_epoch: &mut OnEpoch<'_>) -> Result<Fitted, FitError> {
-        check_rows(rows, y)?;
+        check_shape(rows, y)?;
         let k = self.k.get();
         let Some(x) = rows.dense() else {
             let reason =
@@ -60,7 +60,8 @@ impl Classifier for Knn {
         if k > x.nrows() {
             return Err(FitError::refused(format!("{k} neighbours of {} training rows", x.nrows())));
         }
-        let index = Index::new(rows.shared().unwrap_or_else(|| x.to_owned().into_shared()), self.distance);
+        let x = rows.shared().unwrap_or_else(|| x.to_owned().into_shared());
+        let index = Index::of_finite(x, self.distance).map_err(not_finite)?;
         // There is nothing to interrupt; the one pass is told for the progress display.
         let _ = on_epoch(Epoch::new(1, 1, 0.0));
         Ok(Fitted { model: Box::new(Votes { index, labels: y.clone(), k }), epochs: 1, converged: true })

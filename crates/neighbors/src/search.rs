@@ -37,15 +37,32 @@ pub(crate) const TILE: usize = 512;
 impl Index {
     /// Takes training rows (n, d).
     pub fn new(rows: impl Into<ArcArray2<f32>>, distance: Distance) -> Self {
-        let rows = rows.into();
+        Self::with_norms(rows.into(), distance).0
+    }
+
+    /// The same of rows that must be finite, which their norms tell without another way through memory.
+    ///
+    /// # Errors
+    /// The first row that holds a value that is not finite.
+    pub fn of_finite(rows: impl Into<ArcArray2<f32>>, distance: Distance) -> Result<Self, usize> {
+        // No sum of finite f32 or their squares overflows in f64.
+        let (index, norms) = Self::with_norms(rows.into(), distance);
+        match norms.iter().position(|norm| !norm.is_finite()) {
+            Some(row) => Err(row),
+            None => Ok(index),
+        }
+    }
+
+    fn with_norms(rows: ArcArray2<f32>, distance: Distance) -> (Self, Vec<f64>) {
         let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned().into_shared() };
         let norms: Vec<f64> = rows.axis_iter(Axis(0)).into_par_iter().map(|row| norm(row, distance)).collect();
         let squares = match distance {
             Distance::L2 => norms.iter().map(|norm| (norm * norm) as f32).collect(),
             Distance::L1 => vec![0.0; norms.len()],
         };
-        let greatest_norm = norms.into_iter().fold(0.0, f64::max);
-        Self { rows, distance, squares, greatest_norm, shadows: OnceLock::new(), shadows_begun: AtomicBool::new(false) }
+        let greatest_norm = norms.iter().copied().fold(0.0, f64::max);
+        let (shadows, shadows_begun) = (OnceLock::new(), AtomicBool::new(false));
+        (Self { rows, distance, squares, greatest_norm, shadows, shadows_begun }, norms)
     }
 
     /// The training rows (n, d).

@@ -53,6 +53,10 @@ pub(crate) mod sealed {
         fn sum<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
         /// eˣ for x ≤ 0, as vectors of the type can have it.
         fn exp_below_zero(self) -> Self;
+        /// The same numbers where they are f32, else none.
+        fn as_f32(values: &[Self]) -> &[f32];
+        /// The same, to write.
+        fn as_f32_mut(values: &mut [Self]) -> &mut [f32];
     }
 }
 
@@ -88,6 +92,16 @@ impl sealed::Vectors for f32 {
     fn exp_below_zero(self) -> Self {
         crate::exp::exp_below_zero(self)
     }
+
+    #[inline(always)]
+    fn as_f32(values: &[Self]) -> &[f32] {
+        values
+    }
+
+    #[inline(always)]
+    fn as_f32_mut(values: &mut [Self]) -> &mut [f32] {
+        values
+    }
 }
 
 impl sealed::Vectors for f64 {
@@ -121,6 +135,16 @@ impl sealed::Vectors for f64 {
     #[inline(always)]
     fn exp_below_zero(self) -> Self {
         self.exp()
+    }
+
+    #[inline(always)]
+    fn as_f32(_: &[Self]) -> &[f32] {
+        &[]
+    }
+
+    #[inline(always)]
+    fn as_f32_mut(_: &mut [Self]) -> &mut [f32] {
+        &mut []
     }
 }
 

@@ -89,17 +89,28 @@ pub fn score_rows<F>(x: ArrayView2<'_, f32>, k: usize, score: F) -> Array2<f32>
 where
     F: Fn(ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) + Sync,
 {
+    score_rows_by(SCORE_BLOCK, x, k, score)
+}
+
+/// The same with blocks of so many rows.
+///
+/// # Panics
+/// When a block has no rows or `score` panics.
+pub fn score_rows_by<F>(block: usize, x: ArrayView2<'_, f32>, k: usize, score: F) -> Array2<f32>
+where
+    F: Fn(ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) + Sync,
+{
     let mut out = Array2::zeros((x.nrows(), k));
-    let blocks = x.axis_chunks_iter(Axis(0), SCORE_BLOCK).into_par_iter();
-    blocks.zip(out.axis_chunks_iter_mut(Axis(0), SCORE_BLOCK)).for_each(|(rows, mut scores)| {
+    let blocks = x.axis_chunks_iter(Axis(0), block).into_par_iter();
+    blocks.zip(out.axis_chunks_iter_mut(Axis(0), block)).for_each(|(rows, mut scores)| {
         let n = rows.nrows();
-        if n == SCORE_BLOCK && rows.is_standard_layout() {
+        if n == block && rows.is_standard_layout() {
             score(rows, scores);
             return;
         }
-        let mut filled = Array2::zeros((SCORE_BLOCK, x.ncols()));
+        let mut filled = Array2::zeros((block, x.ncols()));
         filled.slice_mut(s![..n, ..]).assign(&rows);
-        let mut filled_scores = Array2::zeros((SCORE_BLOCK, k));
+        let mut filled_scores = Array2::zeros((block, k));
         score(filled.view(), filled_scores.view_mut());
         scores.assign(&filled_scores.slice(s![..n, ..]));
     });

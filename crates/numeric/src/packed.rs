@@ -211,12 +211,28 @@ pub fn tile<S: Simd>(
     panel: &[[S::f32s; VECTORS]],
     bias: [S::f32s; VECTORS],
 ) -> [[S::f32s; VECTORS]; ROWS] {
-    let mut sums = [bias; ROWS];
-    for (six, columns) in rows.iter().zip(panel) {
-        for (sums, &value) in sums.iter_mut().zip(six) {
-            let value = simd.splat_f32s(value);
-            for (sum, &column) in sums.iter_mut().zip(columns) {
-                *sum = simd.mul_add_e_f32s(value, column, *sum);
+    let [sums] = tiles(simd, [rows], panel, bias);
+    sums
+}
+
+/// The same of several groups of six rows, for which a panel is read once.
+#[inline(always)]
+fn tiles<S: Simd, const G: usize>(
+    simd: S,
+    groups: [&[[f32; ROWS]]; G],
+    panel: &[[S::f32s; VECTORS]],
+    bias: [S::f32s; VECTORS],
+) -> [[[S::f32s; VECTORS]; ROWS]; G] {
+    let mut sums = [[bias; ROWS]; G];
+    let p = groups.iter().map(|rows| rows.len()).fold(panel.len(), usize::min);
+    let groups = groups.map(|rows| &rows[..p]);
+    for (k, columns) in panel[..p].iter().enumerate() {
+        for (sums, rows) in sums.iter_mut().zip(groups) {
+            for (sums, &value) in sums.iter_mut().zip(&rows[k]) {
+                let value = simd.splat_f32s(value);
+                for (sum, &column) in sums.iter_mut().zip(columns) {
+                    *sum = simd.mul_add_e_f32s(value, column, *sum);
+                }
             }
         }
     }
@@ -253,23 +269,45 @@ impl WithSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // Two groups' sums take 24 registers.
+        if S::REGISTER_COUNT >= 32 { self.by_groups::<S, 2>(simd) } else { self.by_groups::<S, 1>(simd) }
+    }
+}
+
+impl Multiply<'_> {
+    #[inline(always)]
+    fn by_groups<S: Simd, const G: usize>(self, simd: S) {
         let Self { packed, rows, mut out } = self;
-        let (p, width, m) = (packed.p, packed.width, out.nrows());
+        let p = packed.p;
+        let groups = out.nrows().div_ceil(ROWS);
         for (panel_id, (panel, bias)) in packed.panels::<S>().enumerate() {
-            let first = panel_id * width;
-            let columns = width.min(packed.n - first);
-            for group in 0..m.div_ceil(ROWS) {
-                let sums = tile(simd, &rows[group * p..][..p], panel, bias);
-                for (i, sums) in (group * ROWS..m).zip(&sums) {
-                    let mut row = out.row_mut(i);
-                    let values: &[f32] = pulp::bytemuck::cast_slice(sums);
-                    if let Some(row) = row.as_slice_mut() {
-                        row[first..first + columns].copy_from_slice(&values[..columns]);
-                    } else {
-                        row.iter_mut().skip(first).zip(values).for_each(|(out, &value)| *out = value);
-                    }
+            let first = panel_id * packed.width;
+            let group = |id: usize| &rows[id * p..][..p];
+            for id in (0..groups / G * G).step_by(G) {
+                let sums = tiles(simd, std::array::from_fn::<_, G, _>(|g| group(id + g)), panel, bias);
+                for (g, sums) in sums.iter().enumerate() {
+                    write::<S>(&mut out, (id + g) * ROWS, first, sums);
                 }
             }
+            for id in groups / G * G..groups {
+                write::<S>(&mut out, id * ROWS, first, &tile(simd, group(id), panel, bias));
+            }
+        }
+    }
+}
+
+/// Writes the sums of six rows, from this row and this column on, as far as there are rows and columns.
+#[inline(always)]
+fn write<S: Simd>(out: &mut ArrayViewMut2<'_, f32>, row: usize, first: usize, sums: &[[S::f32s; VECTORS]; ROWS]) {
+    let (m, n) = out.dim();
+    for (i, sums) in (row..m).zip(sums) {
+        let mut row = out.row_mut(i);
+        let values: &[f32] = pulp::bytemuck::cast_slice(sums);
+        if let Some(row) = row.as_slice_mut() {
+            let row = &mut row[first..n.min(first + values.len())];
+            row.copy_from_slice(&values[..row.len()]);
+        } else {
+            row.iter_mut().skip(first).zip(values).for_each(|(out, &value)| *out = value);
         }
     }
 }

@@ -1,0 +1,167 @@
+//! Intel's Advanced Matrix Extensions: one instruction multiplies 16 × 32 by 32 × 16 numbers of bfloat16 and adds the products up
+//! in f32. `std` has no stable names for them, hence assembly.
+
+use super::{Ahead, Block, Sums};
+use std::arch::asm;
+use std::arch::x86_64::__cpuid_count;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+/// Whether this processor has the instructions and the system lets this process use them, which it is asked for at the first call.
+pub(super) fn available() -> bool {
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| has_instructions() && permitted());
+    *AVAILABLE
+}
+
+fn has_instructions() -> bool {
+    // "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2, CPUID, leaf 7: AMX-BF16 and AMX-TILE.
+    const BITS: u32 = 1 << 22 | 1 << 24;
+    // Every processor with AVX2 has the leaf.
+    is_x86_feature_detected!("avx2") && __cpuid_count(7, 0).edx & BITS == BITS
+}
+
+/// Asks Linux for the registers' state: see its "Using XSTATE features in user space applications".
+#[expect(unsafe_code, reason = "there is no safe word for the system call")]
+fn permitted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XTILEDATA: i64 = 18;
+    let answer: i64;
+    // SAFETY: the call takes no pointers; it changes the registers that are named.
+    unsafe {
+        asm!("syscall", inlateout("rax") ARCH_PRCTL => answer, in("rdi") ARCH_REQ_XCOMP_PERM, in("rsi") XTILEDATA,
+            out("rcx") _, out("r11") _, options(nostack));
+    }
+    answer == 0
+}
+
+/// Eight tiles of 16 rows of 64 bytes, on this thread as long as it lives.
+pub(super) struct Tiles(PhantomData<*const ()>);
+
+/// What `ldtilecfg` reads.
+#[repr(C, align(64))]
+struct Shape {
+    palette: u8,
+    start: u8,
+    reserved: [u8; 14],
+    bytes_a_row: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Tiles {
+    /// None where the instructions are missing.
+    #[expect(unsafe_code, reason = "there is no safe word for the instruction")]
+    pub(super) fn new() -> Option<Self> {
+        if !available() {
+            return None;
+        }
+        let (mut bytes_a_row, mut rows) = ([0; 16], [0; 16]);
+        (bytes_a_row[..8].fill(64), rows[..8].fill(16));
+        let shape = Shape { palette: 1, start: 0, reserved: [0; 14], bytes_a_row, rows };
+        // SAFETY: the instruction is there, and reads the 64 bytes of a valid shape.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shape, options(readonly, nostack)) };
+        Some(Self(PhantomData))
+    }
+
+    /// sums ← left · right, or added to what is there.
+    ///
+    /// Of each step's nine products of pieces six are made: what is left out is at most 2⁻²⁶ of a product. Operands change one
+    /// at a time, so that a tile is loaded for every 1.7 multiplications.
+    #[expect(unsafe_code, reason = "there is no safe word for the instructions")]
+    pub(super) fn add(&self, left: &[Block], right: &[Block], is_first: bool, sums: &mut Sums, ahead: Ahead) {
+        let steps = left.len().min(right.len());
+        if steps == 0 {
+            if is_first {
+                sums.as_flattened_mut().fill(0.0);
+            }
+            return;
+        }
+        // SAFETY: the tiles are configured (there is a `self`) and the compiler knows of none. They are loaded from `steps` blocks
+        // of 6,144 bytes of each operand and from and to the 4,096 bytes of the sums. What is fetched ahead is not read, and nothing happens
+        // where there is nothing.
+        unsafe {
+            asm!(
+                "test {first:e}, {first:e}",
+                "jz 3f",
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "jmp 2f",
+                "3:",
+                "tileloadd tmm0, [{sums} + 2*{row}]",
+                "tileloadd tmm1, [{sums} + 2*{row} + 64]",
+                "tileloadd tmm2, [{sums} + 2*{row} + 2048]",
+                "tileloadd tmm3, [{sums} + 2*{row} + 2112]",
+                "2:",
+                "tileloadd tmm4, [{left} + {row}]",
+                "tileloadd tmm5, [{left} + {row} + 1024]",
+                "tileloadd tmm6, [{right} + {row} + 4096]",
+                "tileloadd tmm7, [{right} + {row} + 5120]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 0]",
+                "prefetcht1 [{ahead} + 64]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 128]",
+                "tileloadd tmm6, [{right} + {row} + 2048]",
+                "tileloadd tmm7, [{right} + {row} + 3072]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 192]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 256]",
+                "prefetcht1 [{ahead} + 320]",
+                "tileloadd tmm4, [{left} + {row} + 2048]",
+                "tileloadd tmm5, [{left} + {row} + 3072]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 384]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 448]",
+                "tileloadd tmm6, [{right} + {row}]",
+                "tileloadd tmm7, [{right} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 512]",
+                "prefetcht1 [{ahead} + 576]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 640]",
+                "tileloadd tmm4, [{left} + {row} + 4096]",
+                "tileloadd tmm5, [{left} + {row} + 5120]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 704]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 768]",
+                "prefetcht1 [{ahead} + 832]",
+                "tileloadd tmm4, [{left} + {row}]",
+                "tileloadd tmm5, [{left} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
+                "prefetcht1 [{ahead} + 896]",
+                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
+                "prefetcht1 [{ahead} + 960]",
+                "add {left}, 6144",
+                "add {ahead}, {stride}",
+                "add {right}, 6144",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + 2*{row}], tmm0",
+                "tilestored [{sums} + 2*{row} + 64], tmm1",
+                "tilestored [{sums} + 2*{row} + 2048], tmm2",
+                "tilestored [{sums} + 2*{row} + 2112], tmm3",
+                first = in(reg) u32::from(is_first),
+                left = inout(reg) left.as_ptr() => _,
+                right = inout(reg) right.as_ptr() => _,
+                steps = inout(reg) steps => _,
+                sums = in(reg) sums.as_mut_ptr(),
+                row = in(reg) 64usize,
+                ahead = inout(reg) ahead.start => _,
+                stride = in(reg) ahead.stride,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+}
+
+impl Drop for Tiles {
+    #[expect(unsafe_code, reason = "there is no safe word for the instruction")]
+    fn drop(&mut self) {
+        // SAFETY: the instruction is there. With the tiles given back, the system need not save them.
+        unsafe { asm!("tilerelease", options(nomem, nostack)) };
+    }
+}
