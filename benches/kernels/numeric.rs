@@ -91,7 +91,7 @@ fn products() -> Vec<Kernel> {
             let (a, b, c) = product.views();
             matmul_add_here(a, b, c);
         }),
-        of("numeric/score-rows", &["numeric::score_rows"], scored),
+        of("numeric/score-rows", &["numeric::score_rows", "numeric::score_rows_by"], scored),
     ]
 }
 

@@ -6,10 +6,10 @@ use crate::rows;
 use bakeoff_core::Seed;
 use bakeoff_numeric::panels::{BAND, Line, PANEL, TileWork, multiply, multiply_tiles, multiply_transposed};
 use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
-use bakeoff_numeric::{Nonzeros, Panels};
+use bakeoff_numeric::{Nonzeros, Panels, Pieces, pieces};
 use ndarray::Array2;
 
-/// left (m, k), its transposed, right (k, n), out (m, n); and what is not 0 in left, and in right by its columns.
+/// left (m, k), its transposed, right (k, n), out (m, n); what is not 0 in left, and in right by its columns; and both in pieces.
 struct Panelled {
     a: Array2<f32>,
     b: Array2<f32>,
@@ -19,6 +19,8 @@ struct Panelled {
     out: Panels<f32>,
     by_left: Nonzeros<f32>,
     by_right: Nonzeros<f32>,
+    left_pieces: Pieces,
+    right_pieces: Pieces,
 }
 
 /// Writes a tile where it belongs, as the plainest thing that can be done with it.
@@ -52,6 +54,8 @@ impl Panelled {
             out: Panels::zeros(a.nrows(), b.ncols()),
             by_left: Nonzeros::default(),
             by_right: Nonzeros::default(),
+            left_pieces: Pieces::default(),
+            right_pieces: Pieces::default(),
             a,
             b,
         }
@@ -88,6 +92,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let product = |name: &str, covers, run| of(Panelled::new, shapes, name, covers, run);
     // With the lists, which are made for each call. Their FLOPs are those of the dense product, of which they do a half.
     let sparse = |shapes, name: &str, covers, run| of(Panelled::rectified, shapes, name, covers, run);
+    // In pieces, whose operands are made for each call, also where there is no unit and networks take none.
+    let in_pieces = |shapes, name: &str, covers, run| of(Panelled::new, shapes, name, covers, run);
     // Units, rows of a batch and inputs: weight gradients of layers.
     let gradients = [(64, 64, 96), (1024, 128, 784), (1024, 128, 1024)];
     vec![
@@ -115,6 +121,16 @@ pub(super) fn kernels() -> Vec<Kernel> {
             s.by_right.assign_transposed(&s.right);
             let bands = s.out.dim().0.div_ceil(PANEL);
             multiply_transposed_sparse(&s.transposed, &s.by_right, &mut s.out, vec![(); bands], |_, ()| ());
+        }),
+        in_pieces(shapes, "panels/multiply-pieces", &["numeric::pieces::multiply", "numeric::Pieces"], |s| {
+            s.right_pieces.assign_right(&s.right);
+            let bands = s.out.dim().0.div_ceil(BAND);
+            pieces::multiply(&s.left, &s.right_pieces, &mut s.out, vec![(); bands], |_, ()| ());
+        }),
+        in_pieces(gradients, "panels/multiply-tiles-pieces", &["numeric::pieces::multiply_tiles"], |s| {
+            s.left_pieces.assign_left(&s.left);
+            s.right_pieces.assign_right(&s.right);
+            pieces::multiply_tiles(&s.left_pieces, &s.right_pieces, [&mut s.out], &Keep);
         }),
         transposing(),
     ]

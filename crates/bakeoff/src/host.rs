@@ -108,7 +108,7 @@ fn os() -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// The widest vector instructions that kernels find when they ask, as they do.
+/// The widest vector instructions that kernels find when they ask, as they do, and whether there is a matrix unit.
 fn simd() -> String {
     #[cfg(target_arch = "x86_64")]
     {
@@ -116,6 +116,7 @@ fn simd() -> String {
             ("avx512f", is_x86_feature_detected!("avx512f")),
             ("avx2", is_x86_feature_detected!("avx2")),
             ("fma", is_x86_feature_detected!("fma")),
+            ("amx-bf16", bakeoff_numeric::pieces::available()),
         ];
         found.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
     }

@@ -10,7 +10,8 @@
 //! * [`multiply_transposed`] is Mᵀ N, for the backward pass (Wᵀ Δ).
 //!
 //! Every sum starts at 0 and adds its k products in their order, fused where the processor can; so neither threads nor
-//! neighbours change a bit. Work is cut into tasks by shape alone.
+//! neighbours change a bit. Work is cut into tasks by shape alone. [`crate::sparse`] leaves zeros out, [`crate::pieces`] uses a
+//! matrix unit where there is one.
 
 use crate::element::Element;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};

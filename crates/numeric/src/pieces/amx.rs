@@ -35,6 +35,35 @@ fn permitted() -> bool {
     answer == 0
 }
 
+/// Loads a piece of the left operand's block, which lies at this byte.
+macro_rules! left {
+    ($at:literal) => {
+        concat!("tileloadd tmm4, [{left} + {row} + ", $at, "]\ntileloadd tmm5, [{left} + {row} + 1024 + ", $at, "]")
+    };
+}
+
+/// The same of the right operand.
+macro_rules! right {
+    ($at:literal) => {
+        concat!("tileloadd tmm6, [{right} + {row} + ", $at, "]\ntileloadd tmm7, [{right} + {row} + 1024 + ", $at, "]")
+    };
+}
+
+/// Adds the products of the pieces that are loaded, and fetches three lines of the cache ahead.
+macro_rules! multiply {
+    ($one:literal, $two:literal, $three:literal) => {
+        concat!(
+            "prefetcht1 [{ahead} + ",
+            $one,
+            "]\ntdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\nprefetcht1 [{ahead} + ",
+            $two,
+            "]\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7\nprefetcht1 [{ahead} + ",
+            $three,
+            "]"
+        )
+    };
+}
+
 /// Eight tiles of 16 rows of 64 bytes, on this thread as long as it lives.
 pub(super) struct Tiles(PhantomData<*const ()>);
 
@@ -56,7 +85,8 @@ impl Tiles {
             return None;
         }
         let (mut bytes_a_row, mut rows) = ([0; 16], [0; 16]);
-        (bytes_a_row[..8].fill(64), rows[..8].fill(16));
+        bytes_a_row[..8].fill(64);
+        rows[..8].fill(16);
         let shape = Shape { palette: 1, start: 0, reserved: [0; 14], bytes_a_row, rows };
         // SAFETY: the instruction is there, and reads the 64 bytes of a valid shape.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const shape, options(readonly, nostack)) };
@@ -65,9 +95,10 @@ impl Tiles {
 
     /// sums ← left · right, or added to what is there.
     ///
-    /// Of each step's nine products of pieces six are made: what is left out is at most 2⁻²⁶ of a product. Operands change one
+    /// Of each step's nine products of pieces six are made: see [`super`]. Operands change one
     /// at a time, so that a tile is loaded for every 1.7 multiplications.
     #[expect(unsafe_code, reason = "there is no safe word for the instructions")]
+    #[expect(clippy::unused_self, reason = "that there is one says that the tiles are configured")]
     pub(super) fn add(&self, left: &[Block], right: &[Block], is_first: bool, sums: &mut Sums, ahead: Ahead) {
         let steps = left.len().min(right.len());
         if steps == 0 {
@@ -91,48 +122,12 @@ impl Tiles {
                 "tileloadd tmm2, [{sums} + 2*{row} + 2048]",
                 "tileloadd tmm3, [{sums} + 2*{row} + 2112]",
                 "2:",
-                "tileloadd tmm4, [{left} + {row}]",
-                "tileloadd tmm5, [{left} + {row} + 1024]",
-                "tileloadd tmm6, [{right} + {row} + 4096]",
-                "tileloadd tmm7, [{right} + {row} + 5120]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 0]",
-                "prefetcht1 [{ahead} + 64]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 128]",
-                "tileloadd tmm6, [{right} + {row} + 2048]",
-                "tileloadd tmm7, [{right} + {row} + 3072]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 192]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 256]",
-                "prefetcht1 [{ahead} + 320]",
-                "tileloadd tmm4, [{left} + {row} + 2048]",
-                "tileloadd tmm5, [{left} + {row} + 3072]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 384]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 448]",
-                "tileloadd tmm6, [{right} + {row}]",
-                "tileloadd tmm7, [{right} + {row} + 1024]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 512]",
-                "prefetcht1 [{ahead} + 576]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 640]",
-                "tileloadd tmm4, [{left} + {row} + 4096]",
-                "tileloadd tmm5, [{left} + {row} + 5120]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 704]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 768]",
-                "prefetcht1 [{ahead} + 832]",
-                "tileloadd tmm4, [{left} + {row}]",
-                "tileloadd tmm5, [{left} + {row} + 1024]",
-                "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
-                "prefetcht1 [{ahead} + 896]",
-                "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
-                "prefetcht1 [{ahead} + 960]",
+                left!(0), right!(4096), multiply!(0, 64, 128),
+                right!(2048), multiply!(192, 256, 320),
+                left!(2048), multiply!(384, 448, 512),
+                right!(0), multiply!(576, 640, 704),
+                left!(4096), multiply!(768, 832, 896),
+                left!(0), multiply!(960, 960, 960),
                 "add {left}, 6144",
                 "add {ahead}, {stride}",
                 "add {right}, 6144",
