@@ -11,8 +11,8 @@
 //! Sums are taken in an order that threads do not change. Where there is no such unit [`Pieces::pay`] says no, and products
 //! are those of [`crate::panels`]: networks that are trained on both kinds of processors differ in last bits.
 //!
-//! Two threads of a Xeon with AMX at 3.66 GHz, 468 GFLOP/s of f32 in vectors, medians of 60 calls in turns with the products
-//! of vectors, operands taken apart included (`cargo bench -p bakeoff-benches --bench limit -- panels/multiply`, and calls for 3,072 inputs):
+//! Two threads of a Xeon with AMX, 468 GFLOP/s of f32 in vectors: medians of 60 calls each in one pool that is awake, taking operands apart
+//! included (a program that is not kept; `benches/limit.md` has the same products with a pool that every call wakes):
 //!
 //! | product, 128 rows | vectors | pieces |
 //! |---|---|---|
@@ -22,7 +22,7 @@
 //! | weight gradient and momentum of 1024 × 3072 | 2.15 ms | 1.34 ms |
 //! | of 1024 × 784 | 0.54 ms | 0.40 ms |
 //!
-//! The unit alone would take 0.67 ms for the first; the rest is weights on their way from the third level cache and taking
+//! At its peak the unit would take 0.67 ms for the first; the rest is weights on their way from the third level cache and taking
 //! them apart. Weights are kept as f32 alone: kept in pieces they would be half as much again to move.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
