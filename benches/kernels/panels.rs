@@ -92,8 +92,6 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let product = |name: &str, covers, run| of(Panelled::new, shapes, name, covers, run);
     // With the lists, which are made for each call. Their FLOPs are those of the dense product, of which they do a half.
     let sparse = |shapes, name: &str, covers, run| of(Panelled::rectified, shapes, name, covers, run);
-    // In pieces, whose operands are made for each call, also where there is no unit and networks take none.
-    let in_pieces = |shapes, name: &str, covers, run| of(Panelled::new, shapes, name, covers, run);
     // Units, rows of a batch and inputs: weight gradients of layers.
     let gradients = [(64, 64, 96), (1024, 128, 784), (1024, 128, 1024)];
     vec![
@@ -122,12 +120,13 @@ pub(super) fn kernels() -> Vec<Kernel> {
             let bands = s.out.dim().0.div_ceil(PANEL);
             multiply_transposed_sparse(&s.transposed, &s.by_right, &mut s.out, vec![(); bands], |_, ()| ());
         }),
-        in_pieces(shapes, "panels/multiply-pieces", &["numeric::pieces::multiply", "numeric::Pieces"], |s| {
+        // With the operands, which are made for each call, also where there is no unit and networks take none.
+        product("panels/multiply-pieces", &["numeric::pieces::multiply", "numeric::Pieces"], |s| {
             s.right_pieces.assign_right(&s.right);
             let bands = s.out.dim().0.div_ceil(BAND);
             pieces::multiply(&s.left, &s.right_pieces, &mut s.out, vec![(); bands], |_, ()| ());
         }),
-        in_pieces(gradients, "panels/multiply-tiles-pieces", &["numeric::pieces::multiply_tiles"], |s| {
+        of(Panelled::new, gradients, "panels/multiply-tiles-pieces", &["numeric::pieces::multiply_tiles"], |s| {
             s.left_pieces.assign_left(&s.left);
             s.right_pieces.assign_right(&s.right);
             pieces::multiply_tiles(&s.left_pieces, &s.right_pieces, [&mut s.out], &Keep);

@@ -53,8 +53,8 @@
 //! scikit-learn, 3072-1024-1024-10 1.60 × PyTorch, while scores of the latter are 0.76 to 0.95 × and one row of the former 0.87 ×.
 //!
 //! Where a processor has a matrix unit, products with a batch are made in pieces of bfloat16 that are as exact as f32
-//! ([`bakeoff_numeric::pieces`]): another Xeon, with AMX and 468 GFLOP/s of f32 on two threads, trains `mlp-3` in 28.5 s with vectors and 22.1 s
-//! in pieces (56.66 and 56.80%), `mlp-2` in 8.7 and 6.9 s (89.56 and 89.64%), two turns each. Scores are made with vectors everywhere,
+//! ([`bakeoff_numeric::pieces`]): another Xeon, with AMX and 468 GFLOP/s of f32 on two threads, trains `mlp-3` in 29.2 s with vectors and 21.7 s
+//! in pieces (56.66 and 56.80%), `mlp-2` in 9.0 and 6.9 s (89.56 and 89.64%), one turn each. Scores are made with vectors everywhere,
 //! because one row alone has to score as it does among others; they take two groups of six rows at a time since.
 
 pub mod activation;

@@ -361,20 +361,14 @@ mod tests {
         (densities, trainer.network(&network, false).numbers())
     }
 
-    const MOMENTUM: Optimiser = Optimiser {
-        rule: bakeoff_numeric::Rule::Sgd,
-        momentum: 0.9,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        l2: 0.0,
-        l1: 0.0,
-        decay: 0.0,
-    };
+    fn momentum() -> Optimiser {
+        Optimiser { momentum: 0.9, ..Optimiser::default() }
+    }
 
     #[test]
     fn leaving_zeros_out_does_not_change_a_bit() {
-        for optimiser in [Optimiser::default(), Optimiser { rule: bakeoff_numeric::Rule::Adam, ..MOMENTUM }] {
+        for optimiser in [Optimiser::default(), Optimiser { rule: bakeoff_numeric::Rule::Adam, ..Optimiser::default() }]
+        {
             let (sparse, one) = train(optimiser, |unit| unit.take_pieces(false));
             let (dense, other) = train(optimiser, |unit| {
                 unit.take_pieces(false);
@@ -389,7 +383,7 @@ mod tests {
     #[test]
     fn steps_in_pieces_are_those_of_vectors_but_for_the_last_bits() {
         let (whole, pieces) =
-            (train(MOMENTUM, |unit| unit.take_pieces(false)), train(MOMENTUM, |unit| unit.take_pieces(true)));
+            (train(momentum(), |unit| unit.take_pieces(false)), train(momentum(), |unit| unit.take_pieces(true)));
         assert!(whole.1 != pieces.1, "one of the two was not taken");
         let start = sparse().0.numbers();
         let (mut apart, mut way) = (0.0, 0.0);
@@ -400,7 +394,7 @@ mod tests {
         assert!(apart < way * 1e-10, "{apart} of {way}");
         // Numbers of rows that fill no block, one after a full one.
         let (network, x, classes) = sparse();
-        let mut trainer = Trainer::new(&network, MOMENTUM, 128, 0.0, None);
+        let mut trainer = Trainer::new(&network, momentum(), 128, 0.0, None);
         trainer.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(|unit| unit.take_pieces(true));
         let mut loss = |n: usize| {
             trainer.step(x.slice(ndarray::s![..n, ..]), Targets::Classes(&classes[..n]), Loss::Softmax, 0.0, None)

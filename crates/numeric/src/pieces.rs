@@ -3,10 +3,10 @@
 //! A matrix unit that takes bfloat16 makes sixteen times as many multiply-adds in a second as the vectors of the same
 //! processor make of f32 (Intel's AMX, since Sapphire Rapids). An f32 has 24 significant bits and a bfloat16 8, so an f32 is the
 //! sum of three: itself rounded, what is left rounded, and the rest (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial
-//! intelligence datatype for higher-precision computations"). Of the nine products of two such sums six are made; the others
-//! are together at most some 2⁻²⁵ of the whole, half of what f32 rounds off. Sums are of f32. So the product is as exact as that of vectors
-//! (a test holds both against f64), with other last bits. What lies below 2⁻¹²⁶ counts as 0; beyond 3.39 · 10³⁸, and
-//! where a number is infinite, the result is no number.
+//! intelligence datatype for higher-precision computations"). Of the nine products of two such sums six are made; the others are
+//! together at most 2⁻²³ of the product, twice what f32 may round off once, and mostly far less. Sums are of f32, and their rounding grows
+//! with their length, so that the product is as exact as that of vectors (a test holds both against f64), with other last
+//! bits. What lies below 2⁻¹²⁶ counts as 0; beyond 3.39 · 10³⁸, and where a number is infinite, the result is no number.
 //!
 //! Sums are taken in an order that threads do not change. Where there is no such unit [`Pieces::pay`] says no, and products
 //! are those of [`crate::panels`]: networks that are trained on both kinds of processors differ in last bits.
@@ -506,6 +506,7 @@ mod tests {
             for product in products(&a, &b) {
                 for ((at, &value), exact) in product.indexed_iter().zip(&exact) {
                     let plain = (0..k).fold(0.0, |sum, j| a[[at.0, j]].mul_add(b[[j, at.1]], sum));
+                    assert!(value.is_finite(), "{value}");
                     worst = worst.max((f64::from(value) - exact).abs() / sizes[at]);
                     worst_of_f32 = worst_of_f32.max((f64::from(plain) - exact).abs() / sizes[at]);
                 }
