@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::terminal::{answer, is_watched, tell};
 use crate::{dataset, interrupt, run_folder};
 use anyhow::{Context, bail};
-use bakeoff_results::regression::{Apart, KernelPair, Limits, Ratio, apart, paired_ratio};
+use bakeoff_results::regression::{Apart, KernelPair, Limits, Ratio, apart, settled_ratio};
 use clap::ValueEnum;
 use program::{Listed, Program};
 use revision::Repository;
@@ -34,8 +34,8 @@ Examples:
 
 Works in a clone of bakeoff's repository, with cargo and git. Instructions are counted by valgrind (Debian: apt-get install
 valgrind), on its AVX2 path. A kernel is worse when it takes 1% more instructions (a kernel's own limit in benches/kernels counts
-instead), when the 95% interval of the ratio of paired times lies beyond 5% (twice: what looks slower is measured again), or when its
-result differs by more than its tolerance. Exit code 1 says that one is.")]
+instead), when the 95% interval of the ratio of paired times lies beyond 5% (more pairs are taken while it holds the 5%, and what
+looks slower is measured again), or when its result differs by more than its tolerance. Exit code 1 says that one is.")]
 pub(crate) struct BenchArgs {
     /// The earlier revision: a branch, a tag, a commit
     #[arg(long, value_name = "GIT_REVISION")]
@@ -49,7 +49,7 @@ pub(crate) struct BenchArgs {
     /// Only this part; repeatable. Results are compared in both
     #[arg(long, value_name = "PART", value_enum)]
     part: Vec<Part>,
-    /// Pairs of timings a kernel
+    /// Pairs of timings a kernel, before more are taken
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(20..=10_000))]
     pairs: u32,
     /// Milliseconds of each timing
@@ -230,38 +230,29 @@ impl Measuring<'_> {
         Ok(([old?, new?], self.apart()?))
     }
 
-    /// The ratio of paired times, and the later revision's median. What looks slower is measured again with twice the
-    /// pairs, and the second interval alone counts: a wolf that is there is still there.
+    /// The ratio of paired times, and the later revision's median.
     fn timed(&self, size: &str) -> anyhow::Result<(Ratio, f64, Apart)> {
-        let pairs = self.args.pairs as usize;
-        let mut measured = self.pairs(size, pairs)?;
-        if measured.0.interval.lo > 1.0 + self.args.slower / 100.0 {
-            measured = self.pairs(size, 2 * pairs)?;
-        }
-        Ok((measured.0, measured.1, self.apart()?))
-    }
-
-    fn pairs(&self, size: &str, n: usize) -> anyhow::Result<(Ratio, f64)> {
         let seconds = f64::from(self.args.milliseconds) / 1000.0;
         let time = |program: &Program| program.time(&self.listed.kernel, size, seconds);
-        let mut pairs = Vec::new();
-        for i in 0..n {
+        let mut times = Vec::new();
+        let take = || {
             // Who goes first changes, so that what the first does to the second's caches and clock meets both.
-            pairs.push(if i % 2 == 0 {
+            let (old, new) = if times.len().is_multiple_of(2) {
                 let old = time(self.old)?;
                 (old, time(self.new)?)
             } else {
                 let new = time(self.new)?;
                 (time(self.old)?, new)
-            });
+            };
             if interrupt::flag().load(Ordering::Relaxed) {
                 bail!("interrupted");
             }
-        }
-        let mut times: Vec<f64> = pairs.iter().map(|(_, new)| *new).collect();
+            times.push(new);
+            Ok((old, new))
+        };
+        let ratio = settled_ratio(self.args.pairs as usize, CONFIDENCE, self.args.slower / 100.0, take)?;
         times.sort_by(f64::total_cmp);
-        let ratio = paired_ratio(&pairs, CONFIDENCE).context("a kernel took no time at all")?;
-        Ok((ratio, times[times.len() / 2]))
+        Ok((ratio.context("a kernel took no time at all")?, times[times.len() / 2], self.apart()?))
     }
 
     /// How far the results of the last calls of both lie apart.

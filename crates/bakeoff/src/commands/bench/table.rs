@@ -119,10 +119,7 @@ fn remarks(found: &Found) -> Vec<String> {
         format!("{} of {count} worse: {}", bad.len(), listed(&bad))
     };
     let mut remarks = vec![format!("{:.12} against {:.12}: {verdict}", found.new, found.old)];
-    if let Some(time) = found.kernels.iter().find_map(|compared| compared.pair.time) {
-        let least = level((time.coverage * 1000.0).floor() / 1000.0);
-        remarks.push(format!("times: medians of new over old, {least} intervals of {} pairs", time.pairs));
-    }
+    remarks.extend(about_times(found.kernels.iter().filter_map(|compared| compared.pair.time)));
     if let Some(limit) = &found.limit {
         let (peak, bandwidth) = (limit.peak_gflops, limit.bandwidth_gbs);
         remarks.push(format!(
@@ -135,6 +132,16 @@ fn remarks(found: &Found) -> Vec<String> {
         }
     }
     remarks
+}
+
+/// What intervals are of: pairs differ where the first of them did not tell on which side of the limit a kernel is.
+fn about_times(times: impl Iterator<Item = Ratio> + Clone) -> Option<String> {
+    let coverage = times.clone().map(|time| time.coverage).reduce(f64::min)?;
+    let pairs = times.map(|time| time.pairs);
+    let (fewest, most) = (pairs.clone().min()?, pairs.max()?);
+    let least = level((coverage * 1000.0).floor() / 1000.0);
+    let pairs = if fewest == most { format!("{most}") } else { format!("{fewest} to {most}") };
+    Some(format!("times: medians of new over old, {least} intervals of {pairs} pairs"))
 }
 
 #[cfg(test)]
@@ -188,6 +195,11 @@ mod tests {
         assert!(text.contains(verdict), "{text}");
         assert!(text.contains("95.8% intervals of 20 pairs") && text.contains("earlier revision: gone"), "{text}");
         assert!(text.contains("100.0 GFLOP/s"), "{text}");
+        let mut found = found();
+        let timed = found.kernels[0].pair.time.map(|time| Ratio { coverage: 0.9519, pairs: 160, ..time });
+        found.kernels[1].pair.time = timed;
+        let text = markdown(&found);
+        assert!(text.contains("95.1% intervals of 20 to 160 pairs"), "{text}");
     }
 
     #[test]
