@@ -88,24 +88,6 @@ impl<T: Element> Trainer<T> {
         self.steps
     }
 
-    /// One step at this learning rate with the rows x (n, d): the summed loss before it. `draw` gives the masks of
-    /// dropout.
-    ///
-    /// # Panics
-    /// When there are no rows or more than there is room for, or shapes do not fit.
-    pub fn step(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        targets: Targets<'_, T>,
-        loss: Loss,
-        rate: f64,
-        draw: Option<Seed>,
-    ) -> f64 {
-        let positions: Vec<usize> = (0..x.nrows()).collect();
-        self.read(x, &positions, None);
-        self.step_read(targets, loss, rate, draw)
-    }
-
     /// Takes rows at these positions as the batch; with `mixed` = (λ, partners), row i becomes λ x_i + (1 − λ) x_j with j
     /// its partner in the batch.
     pub(crate) fn read(&mut self, x: ArrayView2<'_, T>, positions: &[usize], mixed: Option<(f64, &[usize])>) {
@@ -283,28 +265,6 @@ impl<T: Element> Trainer<T> {
         Network { stages: stages.map(|(stage, like)| stage.stage(activation(like), view)).collect() }
     }
 
-    /// The summed loss of the rows, and the gradient of the mean loss in the shape of a network (0 for running
-    /// statistics): for checks of backpropagation. Running statistics move; parameters do not.
-    ///
-    /// # Panics
-    /// When shapes do not fit.
-    pub fn loss_and_gradient(
-        &mut self,
-        x: ArrayView2<'_, T>,
-        targets: Targets<'_, T>,
-        loss: Loss,
-        draw: Option<Seed>,
-        like: &Network<T>,
-    ) -> (f64, Network<T>) {
-        self.parameters().into_iter().for_each(Parameter::make_gradient);
-        let positions: Vec<usize> = (0..x.nrows()).collect();
-        self.read(x, &positions, None);
-        self.forward(draw);
-        let value = self.score_gradient(targets, loss);
-        self.back_through(Unit::keep_gradient);
-        (value, self.as_network(like, View::Gradient))
-    }
-
     /// Calls `each` with every unit and its input, from the last to the first, as soon as the derivatives have gone
     /// through it.
     fn back_through(&mut self, each: impl Fn(&mut Unit<T>, &Signal<T>)) {
@@ -317,6 +277,56 @@ impl<T: Element> Trainer<T> {
         }
     }
 }
+
+/// What other crates call to train, for each float: a generic function is compiled anew in every crate that calls it, and a
+/// step is a lot to compile.
+macro_rules! steps_of {
+    ($($float:ty),*) => { $(
+        impl Trainer<$float> {
+            /// One step at this learning rate with the rows x (n, d): the summed loss before it. `draw` gives the masks of
+            /// dropout.
+            ///
+            /// # Panics
+            /// When there are no rows or more than there is room for, or shapes do not fit.
+            pub fn step(
+                &mut self,
+                x: ArrayView2<'_, $float>,
+                targets: Targets<'_, $float>,
+                loss: Loss,
+                rate: f64,
+                draw: Option<Seed>,
+            ) -> f64 {
+                let positions: Vec<usize> = (0..x.nrows()).collect();
+                self.read(x, &positions, None);
+                self.step_read(targets, loss, rate, draw)
+            }
+
+            /// The summed loss of the rows, and the gradient of the mean loss in the shape of a network (0 for running
+            /// statistics): for checks of backpropagation. Running statistics move; parameters do not.
+            ///
+            /// # Panics
+            /// When shapes do not fit.
+            pub fn loss_and_gradient(
+                &mut self,
+                x: ArrayView2<'_, $float>,
+                targets: Targets<'_, $float>,
+                loss: Loss,
+                draw: Option<Seed>,
+                like: &Network<$float>,
+            ) -> (f64, Network<$float>) {
+                self.parameters().into_iter().for_each(Parameter::make_gradient);
+                let positions: Vec<usize> = (0..x.nrows()).collect();
+                self.read(x, &positions, None);
+                self.forward(draw);
+                let value = self.score_gradient(targets, loss);
+                self.back_through(Unit::keep_gradient);
+                (value, self.as_network(like, View::Gradient))
+            }
+        }
+    )* };
+}
+
+steps_of!(f32, f64);
 
 /// Rows of one panel: λ of each and 1 − λ of its partner.
 fn mix<T: Element>(lines: &mut [Line<T>], share: T, partners: &[usize]) {
