@@ -78,7 +78,7 @@ pub use activation::{Activation, ActivationName};
 pub use network::{Affine, BatchNorm, Blocks, Dense, Initialisation, LayerNorm, Network, Residual, Shape, Stage};
 pub use scorer::Scorer;
 pub use settings::{Mlp, MlpLoss};
-pub use trainer::{Targets, Trainer};
+pub use trainer::{Float, Targets, Trainer};
 
 /// Every network that an experiment file can name.
 pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Mlp>()];

@@ -88,6 +88,12 @@ impl<T: Element> Trainer<T> {
         self.steps
     }
 
+    /// Takes all rows as the batch.
+    fn read_all(&mut self, x: ArrayView2<'_, T>) {
+        let positions: Vec<usize> = (0..x.nrows()).collect();
+        self.read(x, &positions, None);
+    }
+
     /// Takes rows at these positions as the batch; with `mixed` = (λ, partners), row i becomes λ x_i + (1 − λ) x_j with j
     /// its partner in the batch.
     pub(crate) fn read(&mut self, x: ArrayView2<'_, T>, positions: &[usize], mixed: Option<(f64, &[usize])>) {
@@ -278,55 +284,108 @@ impl<T: Element> Trainer<T> {
     }
 }
 
-/// What other crates call to train, for each float: a generic function is compiled anew in every crate that calls it, and a
-/// step is a lot to compile.
+/// f32 or f64, with the steps that are compiled for it here: a generic function is compiled anew in every crate that calls it,
+/// and a step is a lot to compile.
+pub trait Float: Element + sealed::Steps {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+mod sealed {
+    use super::{Loss, Network, Seed, Targets, Trainer};
+    use ndarray::ArrayView2;
+
+    /// [`Trainer::step`] and [`Trainer::loss_and_gradient`].
+    pub trait Steps: Sized {
+        fn step(
+            trainer: &mut Trainer<Self>,
+            x: ArrayView2<'_, Self>,
+            targets: Targets<'_, Self>,
+            loss: Loss,
+            rate: f64,
+            draw: Option<Seed>,
+        ) -> f64;
+
+        fn loss_and_gradient(
+            trainer: &mut Trainer<Self>,
+            x: ArrayView2<'_, Self>,
+            targets: Targets<'_, Self>,
+            loss: Loss,
+            draw: Option<Seed>,
+            like: &Network<Self>,
+        ) -> (f64, Network<Self>);
+    }
+}
+
 macro_rules! steps_of {
     ($($float:ty),*) => { $(
-        impl Trainer<$float> {
-            /// One step at this learning rate with the rows x (n, d): the summed loss before it. `draw` gives the masks of
-            /// dropout.
-            ///
-            /// # Panics
-            /// When there are no rows or more than there is room for, or shapes do not fit.
-            pub fn step(
-                &mut self,
-                x: ArrayView2<'_, $float>,
-                targets: Targets<'_, $float>,
+        impl sealed::Steps for $float {
+            fn step(
+                trainer: &mut Trainer<Self>,
+                x: ArrayView2<'_, Self>,
+                targets: Targets<'_, Self>,
                 loss: Loss,
                 rate: f64,
                 draw: Option<Seed>,
             ) -> f64 {
-                let positions: Vec<usize> = (0..x.nrows()).collect();
-                self.read(x, &positions, None);
-                self.step_read(targets, loss, rate, draw)
+                trainer.read_all(x);
+                trainer.step_read(targets, loss, rate, draw)
             }
 
-            /// The summed loss of the rows, and the gradient of the mean loss in the shape of a network (0 for running
-            /// statistics): for checks of backpropagation. Running statistics move; parameters do not.
-            ///
-            /// # Panics
-            /// When shapes do not fit.
-            pub fn loss_and_gradient(
-                &mut self,
-                x: ArrayView2<'_, $float>,
-                targets: Targets<'_, $float>,
+            fn loss_and_gradient(
+                trainer: &mut Trainer<Self>,
+                x: ArrayView2<'_, Self>,
+                targets: Targets<'_, Self>,
                 loss: Loss,
                 draw: Option<Seed>,
-                like: &Network<$float>,
-            ) -> (f64, Network<$float>) {
-                self.parameters().into_iter().for_each(Parameter::make_gradient);
-                let positions: Vec<usize> = (0..x.nrows()).collect();
-                self.read(x, &positions, None);
-                self.forward(draw);
-                let value = self.score_gradient(targets, loss);
-                self.back_through(Unit::keep_gradient);
-                (value, self.as_network(like, View::Gradient))
+                like: &Network<Self>,
+            ) -> (f64, Network<Self>) {
+                trainer.parameters().into_iter().for_each(Parameter::make_gradient);
+                trainer.read_all(x);
+                trainer.forward(draw);
+                let value = trainer.score_gradient(targets, loss);
+                trainer.back_through(Unit::keep_gradient);
+                (value, trainer.as_network(like, View::Gradient))
             }
         }
     )* };
 }
 
 steps_of!(f32, f64);
+
+impl<T: Float> Trainer<T> {
+    /// One step at this learning rate with the rows x (n, d): the summed loss before it. `draw` gives the masks of
+    /// dropout.
+    ///
+    /// # Panics
+    /// When there are no rows or more than there is room for, or shapes do not fit.
+    pub fn step(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        targets: Targets<'_, T>,
+        loss: Loss,
+        rate: f64,
+        draw: Option<Seed>,
+    ) -> f64 {
+        T::step(self, x, targets, loss, rate, draw)
+    }
+
+    /// The summed loss of the rows, and the gradient of the mean loss in the shape of a network (0 for running
+    /// statistics): for checks of backpropagation. Running statistics move; parameters do not.
+    ///
+    /// # Panics
+    /// When shapes do not fit.
+    pub fn loss_and_gradient(
+        &mut self,
+        x: ArrayView2<'_, T>,
+        targets: Targets<'_, T>,
+        loss: Loss,
+        draw: Option<Seed>,
+        like: &Network<T>,
+    ) -> (f64, Network<T>) {
+        T::loss_and_gradient(self, x, targets, loss, draw, like)
+    }
+}
 
 /// Rows of one panel: λ of each and 1 − λ of its partner.
 fn mix<T: Element>(lines: &mut [Line<T>], share: T, partners: &[usize]) {

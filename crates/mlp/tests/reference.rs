@@ -5,7 +5,7 @@
 mod common;
 
 use bakeoff_core::Seed;
-use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Shape, Stage, Targets, Trainer};
+use bakeoff_mlp::{Activation, Blocks, Float, Initialisation, Network, Shape, Stage, Targets, Trainer};
 use bakeoff_numeric::{Element, Loss, Optimiser, Rule};
 use common::{number, numbers, sizes, worst};
 use ndarray::Array2;
@@ -68,7 +68,7 @@ impl Case<'_> {
     }
 
     /// Compares everything in one precision; errors are relative, absolute below 1.
-    fn check<T: Element>(&self, tolerance: f64, tolerance_after_100: f64) {
+    fn check<T: Float>(&self, tolerance: f64, tolerance_after_100: f64) {
         let what = format!("{} {} {}", self.inputs["shape"], self.expected["activation"], self.expected["loss"]);
         let (start, y) = (self.start::<T>(), sizes(&self.inputs["labels"]));
         let (loss, targets) = (loss(self.expected["loss"].as_str().unwrap()), Targets::Classes(&y));

@@ -6,7 +6,7 @@
 mod common;
 
 use bakeoff_core::Seed;
-use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Shape, Targets, Trainer};
+use bakeoff_mlp::{Activation, Blocks, Float, Initialisation, Network, Shape, Targets, Trainer};
 use bakeoff_numeric::{Element, Loss, Optimiser, Rule};
 use common::{number, numbers, sizes, worst};
 use ndarray::Array2;
@@ -69,7 +69,7 @@ fn optimiser(case: &Value) -> Optimiser {
     Optimiser { rule, momentum, beta1: 0.9, beta2, epsilon: 1e-8, l2, l1: 0.0, decay }
 }
 
-fn check<T: Element>(reference: &Value, case: &Value, tolerances: [f64; 2]) {
+fn check<T: Float>(reference: &Value, case: &Value, tolerances: [f64; 2]) {
     let what = format!("{} {} {} {}", case["network"], case["loss"], case["optimiser"], case["clip"]);
     let (x, y) = (array::<T>(&reference["x"], 5), sizes(&reference["labels"]));
     let name = case["loss"].as_str().unwrap();

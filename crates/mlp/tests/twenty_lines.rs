@@ -5,7 +5,7 @@
 mod common;
 
 use bakeoff_core::Seed;
-use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Shape, Stage, Targets, Trainer};
+use bakeoff_mlp::{Activation, Blocks, Float, Initialisation, Network, Shape, Stage, Targets, Trainer};
 use bakeoff_numeric::{Element, Loss, Optimiser};
 use common::{numbers, sizes, worst};
 use ndarray::Array2;
@@ -17,7 +17,7 @@ fn noise<T: Element>(rows: usize, columns: usize, [a, b, c]: [usize; 3]) -> Arra
 }
 
 /// The greatest relative difference of the losses in these first steps.
-fn compare<T: Element>(most_steps: usize) -> f64 {
+fn compare<T: Float>(most_steps: usize) -> f64 {
     let reference: Value = serde_json::from_str(include_str!("reference/twenty_lines.json")).unwrap();
     let (steps, expected) = (sizes(&reference["steps"]), numbers(&reference["losses"]));
     assert_eq!((steps.len(), steps[10]), (11, 9999));
