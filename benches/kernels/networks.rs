@@ -218,7 +218,7 @@ fn steps() -> Vec<Kernel> {
     let small_blocks = Blocks { width: 32, count: 1, expansion: 2 };
     let small_residual = Design { widths: &[64, 32, 4], batch_norm: false, blocks: small_blocks };
     let plain: Option<fn(&Training) -> Outcome> = Some(Training::plain_step);
-    let covers = &["mlp::Trainer", "mlp::Targets", "mlp::Network", "mlp::Shape"];
+    let covers = &["mlp::Trainer", "mlp::Float", "mlp::Targets", "mlp::Network", "mlp::Shape"];
     vec![
         Kernel::new(
             "mlp/step",
