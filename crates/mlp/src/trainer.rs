@@ -13,6 +13,7 @@ use bakeoff_numeric::panels::{Line, PANEL, transpose};
 use bakeoff_numeric::{Element, Loss, Optimiser, Panels};
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use sealed::Batch;
 
 /// What the rows of a batch are to become.
 #[derive(Debug, Clone, Copy)]
@@ -292,60 +293,39 @@ impl Float for f32 {}
 impl Float for f64 {}
 
 mod sealed {
-    use super::{Loss, Network, Seed, Targets, Trainer};
+    use super::{Loss, Seed, Targets, Trainer};
     use ndarray::ArrayView2;
 
-    /// [`Trainer::step`] and [`Trainer::loss_and_gradient`].
-    pub trait Steps: Sized {
-        fn step(
-            trainer: &mut Trainer<Self>,
-            x: ArrayView2<'_, Self>,
-            targets: Targets<'_, Self>,
-            loss: Loss,
-            rate: f64,
-            draw: Option<Seed>,
-        ) -> f64;
+    /// The rows of a step, what they are to become, and what is drawn for them.
+    pub struct Batch<'x, 't, T> {
+        pub(super) x: ArrayView2<'x, T>,
+        pub(super) targets: Targets<'t, T>,
+        pub(super) loss: Loss,
+        pub(super) draw: Option<Seed>,
+    }
 
-        fn loss_and_gradient(
-            trainer: &mut Trainer<Self>,
-            x: ArrayView2<'_, Self>,
-            targets: Targets<'_, Self>,
-            loss: Loss,
-            draw: Option<Seed>,
-            like: &Network<Self>,
-        ) -> (f64, Network<Self>);
+    /// What is compiled for each float: the summed loss, and a step or gradients that are kept.
+    pub trait Steps: Sized {
+        fn step(trainer: &mut Trainer<Self>, batch: Batch<'_, '_, Self>, rate: f64) -> f64;
+        fn keep_gradients(trainer: &mut Trainer<Self>, batch: Batch<'_, '_, Self>) -> f64;
     }
 }
 
 macro_rules! steps_of {
     ($($float:ty),*) => { $(
         impl sealed::Steps for $float {
-            fn step(
-                trainer: &mut Trainer<Self>,
-                x: ArrayView2<'_, Self>,
-                targets: Targets<'_, Self>,
-                loss: Loss,
-                rate: f64,
-                draw: Option<Seed>,
-            ) -> f64 {
-                trainer.read_all(x);
-                trainer.step_read(targets, loss, rate, draw)
+            fn step(trainer: &mut Trainer<Self>, batch: Batch<'_, '_, Self>, rate: f64) -> f64 {
+                trainer.read_all(batch.x);
+                trainer.step_read(batch.targets, batch.loss, rate, batch.draw)
             }
 
-            fn loss_and_gradient(
-                trainer: &mut Trainer<Self>,
-                x: ArrayView2<'_, Self>,
-                targets: Targets<'_, Self>,
-                loss: Loss,
-                draw: Option<Seed>,
-                like: &Network<Self>,
-            ) -> (f64, Network<Self>) {
+            fn keep_gradients(trainer: &mut Trainer<Self>, batch: Batch<'_, '_, Self>) -> f64 {
                 trainer.parameters().into_iter().for_each(Parameter::make_gradient);
-                trainer.read_all(x);
-                trainer.forward(draw);
-                let value = trainer.score_gradient(targets, loss);
+                trainer.read_all(batch.x);
+                trainer.forward(batch.draw);
+                let value = trainer.score_gradient(batch.targets, batch.loss);
                 trainer.back_through(Unit::keep_gradient);
-                (value, trainer.as_network(like, View::Gradient))
+                value
             }
         }
     )* };
@@ -367,7 +347,7 @@ impl<T: Float> Trainer<T> {
         rate: f64,
         draw: Option<Seed>,
     ) -> f64 {
-        T::step(self, x, targets, loss, rate, draw)
+        T::step(self, Batch { x, targets, loss, draw }, rate)
     }
 
     /// The summed loss of the rows, and the gradient of the mean loss in the shape of a network (0 for running
@@ -383,7 +363,8 @@ impl<T: Float> Trainer<T> {
         draw: Option<Seed>,
         like: &Network<T>,
     ) -> (f64, Network<T>) {
-        T::loss_and_gradient(self, x, targets, loss, draw, like)
+        let value = T::keep_gradients(self, Batch { x, targets, loss, draw });
+        (value, self.as_network(like, View::Gradient))
     }
 }
 

@@ -265,33 +265,27 @@ mod tests {
         (time(), slower * time())
     }
 
-    /// How often of 500 times a change by `slower` is told, and the pairs that it took at most.
-    fn told(random: &mut Random, noise: f64, slower: f64) -> (f64, usize) {
-        let trials = 500u16;
-        let (mut told, mut most) = (0u16, 0);
-        for _ in 0..trials {
-            let mut taken = 0;
-            let take = || {
-                taken += 1;
-                Ok::<_, std::convert::Infallible>(noisy_pair(random, taken, noise, slower))
-            };
-            let ratio = settled_ratio(20, 0.95, 0.05, take).unwrap().unwrap();
-            told += u16::from(ratio.is_beyond(0.05));
-            most = most.max(taken);
-        }
-        (f64::from(told) / f64::from(trials), most)
-    }
-
     #[test]
     fn noise_cries_no_wolf_and_a_slow_down_of_8_percent_is_told() {
         let mut random = Random(7);
+        let trials = 500u16;
+        // The share of trials in which a change by `slower` is told.
+        let mut told = |noise: f64, slower: f64| {
+            let mut is_told = |_: &u16| {
+                let mut i = 0;
+                let take = || {
+                    i += 1;
+                    Ok::<_, std::convert::Infallible>(noisy_pair(&mut random, i, noise, slower))
+                };
+                settled_ratio(20, 0.95, 0.05, take).unwrap().unwrap().is_beyond(0.05)
+            };
+            (0..trials).filter(|trial| is_told(trial)).count() as f64 / f64::from(trials)
+        };
         // A quiet machine and one on which two timings of the same work lie some percent apart as a rule.
         for noise in [0.02, 0.15] {
-            let (none, small) = (told(&mut random, noise, 1.0), told(&mut random, noise, 1.03));
-            let (limit, large) = (told(&mut random, noise, 1.05), told(&mut random, noise, 1.08));
-            assert!(none.0 == 0.0 && small.0 == 0.0 && limit.0 < 0.02, "{noise}: {none:?} {small:?} {limit:?}");
-            assert!(large.0 > 0.95, "{noise}: {large:?}");
-            assert!(none.1 < 640 && large.1 <= 320 + 640, "{noise}: {none:?} {large:?}");
+            let [none, small, limit, large] = [1.0, 1.03, 1.05, 1.08].map(|slower| told(noise, slower));
+            assert!(none == 0.0 && small == 0.0 && limit < 0.02, "{noise}: {none} {small} {limit}");
+            assert!(large > 0.95, "{noise}: {large}");
         }
     }
 
@@ -312,6 +306,8 @@ mod tests {
         assert_eq!(pairs_of(&|i| if i <= 40 { [1.0, 1.2][i % 2] } else { 1.0 }), (80, Some(80)), "clear at last");
         assert_eq!(pairs_of(&|_| 1.1), (60, Some(40)), "slower is measured again");
         assert_eq!(pairs_of(&|i| if i <= 20 { 1.1 } else { 1.0 }), (60, Some(40)), "and the second time counts");
+        let never_again = |i| if i <= 20 { 1.1 } else { [0.9, 1.2][i % 2] };
+        assert_eq!(pairs_of(&never_again), (660, Some(640)), "and is never clear");
         assert_eq!(pairs_of(&|_| f64::NAN), (20, None));
         let fails = settled_ratio(20, 0.95, 0.05, || Err("no time"));
         assert_eq!(fails, Err("no time"));
