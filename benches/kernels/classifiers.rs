@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 /// All catalogues of classifiers.
 pub(super) fn catalogues() -> impl Iterator<Item = &'static Entry<dyn Classifier>> {
-    bakeoff_linear::CATALOGUE.iter().chain(bakeoff_neighbors::CATALOGUE).chain(bakeoff_mlp::CATALOGUE)
+    bakeoff_linear::CATALOGUE.iter().chain(&bakeoff_neighbors::CATALOGUE).chain(&bakeoff_mlp::CATALOGUE)
 }
 
 pub(super) fn kernels() -> Vec<Kernel> {

@@ -137,12 +137,12 @@ fn every_exported_kernel_is_measured() {
 #[test]
 fn every_entry_of_a_catalogue_has_its_kernels() {
     let names: BTreeSet<String> = kernels::all().into_iter().map(|kernel| kernel.name).collect();
-    for entry in bakeoff_features::CATALOGUE {
+    for entry in &bakeoff_features::CATALOGUE {
         assert!(names.contains(&format!("features/{}", entry.name)), "{}", entry.name);
         let learned = !(entry.parse)(&toml::Table::new()).unwrap().is_deterministic();
         assert!(!learned || names.contains(&format!("features/{}/fit", entry.name)), "{} learns", entry.name);
     }
-    for entry in bakeoff_linear::CATALOGUE.iter().chain(bakeoff_neighbors::CATALOGUE).chain(bakeoff_mlp::CATALOGUE) {
+    for entry in bakeoff_linear::CATALOGUE.iter().chain(&bakeoff_neighbors::CATALOGUE).chain(&bakeoff_mlp::CATALOGUE) {
         for what in ["fit", "scores", "one-row"] {
             assert!(names.contains(&format!("classifiers/{}/{what}", entry.name)), "{} {what}", entry.name);
         }

@@ -4,11 +4,11 @@ use bakeoff_core::{Classifier, Entry, Extractor};
 use bakeoff_runner::Catalogues;
 
 /// Features.
-pub(crate) const EXTRACTORS: &[&[Entry<dyn Extractor>]] = &[bakeoff_features::CATALOGUE];
+pub(crate) const EXTRACTORS: &[&[Entry<dyn Extractor>]] = &[&bakeoff_features::CATALOGUE];
 
 /// Classifiers.
 pub(crate) const CLASSIFIERS: &[&[Entry<dyn Classifier>]] =
-    &[bakeoff_linear::CATALOGUE, bakeoff_neighbors::CATALOGUE, bakeoff_mlp::CATALOGUE];
+    &[&bakeoff_linear::CATALOGUE, &bakeoff_neighbors::CATALOGUE, &bakeoff_mlp::CATALOGUE];
 
 /// All of them, for the runner.
 pub(crate) const CATALOGUES: Catalogues<'static> = Catalogues { extractors: EXTRACTORS, classifiers: CLASSIFIERS };

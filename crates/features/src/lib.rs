@@ -62,7 +62,7 @@ pub use visual_words::VisualWords;
 pub(crate) const MOST_NUMBERS: usize = 1 << 24;
 
 /// Every extractor that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Extractor>] = &[
+pub static CATALOGUE: [Entry<dyn Extractor>; 9] = [
     Entry::extractor::<Pixels>(),
     Entry::extractor::<ColorHistogram>(),
     Entry::extractor::<Hog>(),

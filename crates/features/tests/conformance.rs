@@ -103,17 +103,17 @@ fn bits(rows: &Array2<f32>) -> (Vec<usize>, Vec<u32>) {
 
 #[test]
 fn entries_are_described() {
-    settings::entries_are_described(CATALOGUE);
+    settings::entries_are_described(&CATALOGUE);
 }
 
 #[test]
 fn defaults_make_the_round_trip() {
-    settings::defaults_make_the_round_trip(CATALOGUE);
+    settings::defaults_make_the_round_trip(&CATALOGUE);
 }
 
 #[test]
 fn bad_settings_are_told() {
-    settings::bad_settings_are_told(CATALOGUE);
+    settings::bad_settings_are_told(&CATALOGUE);
 }
 
 #[test]
@@ -141,7 +141,7 @@ const DICTIONARIES: &[&str] = &["kmeans-features", "random-patches", "visual-wor
 fn defaults_take_grey_and_color_of_every_size() {
     for size in SIZES {
         for channels in [1, 3] {
-            for (case, entry) in cases().into_iter().zip(CATALOGUE) {
+            for (case, entry) in cases().into_iter().zip(&CATALOGUE) {
                 if DICTIONARIES.contains(&entry.name) {
                     continue;
                 }

@@ -29,5 +29,5 @@ pub use softmax::Softmax;
 pub use svm::{Svm, SvmLoss};
 
 /// Every linear classifier that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] =
-    &[Entry::classifier::<Softmax>(), Entry::classifier::<Svm>(), Entry::classifier::<OneVsAll>()];
+pub static CATALOGUE: [Entry<dyn Classifier>; 3] =
+    [Entry::classifier::<Softmax>(), Entry::classifier::<Svm>(), Entry::classifier::<OneVsAll>()];

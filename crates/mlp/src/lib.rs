@@ -81,4 +81,4 @@ pub use settings::{Mlp, MlpLoss};
 pub use trainer::{Float, Targets, Trainer};
 
 /// Every network that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Mlp>()];
+pub static CATALOGUE: [Entry<dyn Classifier>; 1] = [Entry::classifier::<Mlp>()];

@@ -20,4 +20,4 @@ pub use knn::{Distance, Knn};
 pub use search::Index;
 
 /// Every neighbour classifier that an experiment file can name.
-pub const CATALOGUE: &[Entry<dyn Classifier>] = &[Entry::classifier::<Knn>()];
+pub static CATALOGUE: [Entry<dyn Classifier>; 1] = [Entry::classifier::<Knn>()];

@@ -17,80 +17,80 @@ const VARIANTS: &[(&str, &str)] = &[("knn", "distance = 'l1'"), ("knn", "k = 1")
 
 #[test]
 fn entries_are_described() {
-    settings::entries_are_described(CATALOGUE);
+    settings::entries_are_described(&CATALOGUE);
 }
 
 #[test]
 fn defaults_make_the_round_trip() {
-    settings::defaults_make_the_round_trip(CATALOGUE);
+    settings::defaults_make_the_round_trip(&CATALOGUE);
 }
 
 #[test]
 fn bad_settings_are_told() {
-    settings::bad_settings_are_told(CATALOGUE);
+    settings::bad_settings_are_told(&CATALOGUE);
 }
 
 #[test]
 fn it_learns_and_tells_every_epoch() {
-    classifiers::it_learns_and_tells_every_epoch(&cases(CATALOGUE, VARIANTS));
+    classifiers::it_learns_and_tells_every_epoch(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn a_break_keeps_what_was_learned() {
-    classifiers::a_break_keeps_what_was_learned(&cases(CATALOGUE, VARIANTS));
+    classifiers::a_break_keeps_what_was_learned(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bits() {
-    classifiers::the_same_seed_gives_the_same_bits(&cases(CATALOGUE, VARIANTS));
+    classifiers::the_same_seed_gives_the_same_bits(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn a_second_fit_equals_a_fresh_one() {
-    classifiers::a_second_fit_equals_a_fresh_one(&cases(CATALOGUE, VARIANTS));
+    classifiers::a_second_fit_equals_a_fresh_one(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn a_row_scores_the_same_alone_in_company_and_in_any_layout() {
-    classifiers::a_row_scores_the_same_alone_in_company_and_in_any_layout(&cases(CATALOGUE, VARIANTS));
+    classifiers::a_row_scores_the_same_alone_in_company_and_in_any_layout(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    classifiers::threads_do_not_change_a_bit(&cases(CATALOGUE, VARIANTS));
+    classifiers::threads_do_not_change_a_bit(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn the_layout_of_training_rows_does_not_matter() {
-    classifiers::the_layout_of_training_rows_does_not_matter(&cases(CATALOGUE, VARIANTS));
+    classifiers::the_layout_of_training_rows_does_not_matter(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn what_was_learned_is_restored_to_the_bit() {
-    classifiers::what_was_learned_is_restored_to_the_bit(&cases(CATALOGUE, VARIANTS));
+    classifiers::what_was_learned_is_restored_to_the_bit(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn damaged_arrays_are_refused() {
-    classifiers::damaged_arrays_are_refused(&cases(CATALOGUE, VARIANTS));
+    classifiers::damaged_arrays_are_refused(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn renamed_classes_are_predicted_by_their_new_names() {
-    classifiers::renamed_classes_are_predicted_by_their_new_names(&cases(CATALOGUE, VARIANTS));
+    classifiers::renamed_classes_are_predicted_by_their_new_names(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn what_cannot_be_learned_from_is_refused() {
-    classifiers::what_cannot_be_learned_from_is_refused(&cases(CATALOGUE, VARIANTS));
+    classifiers::what_cannot_be_learned_from_is_refused(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn awkward_rows_are_handled_or_refused() {
-    classifiers::awkward_rows_are_handled_or_refused(&cases(CATALOGUE, VARIANTS));
+    classifiers::awkward_rows_are_handled_or_refused(&cases(&CATALOGUE, VARIANTS));
 }
 
 #[test]
 fn classes_without_rows_are_scored_and_not_predicted() {
-    classifiers::classes_without_rows_are_scored_and_not_predicted(&cases(CATALOGUE, VARIANTS));
+    classifiers::classes_without_rows_are_scored_and_not_predicted(&cases(&CATALOGUE, VARIANTS));
 }
