@@ -113,7 +113,10 @@ fn a_full_disk_is_an_error_at_every_byte() {
     let mut whole = Vec::new();
     parquet::cells(&run, &rows, &mut whole).unwrap();
     for room in (0..whole.len()).step_by(97) {
-        assert!(parquet::cells(&run, &rows, Full(room)).is_err(), "{room} bytes");
-        assert!(parquet::predictions(&run, &rows, |_| Ok(Vec::new()), Full(room.min(300))).is_err(), "{room} bytes");
+        assert!(parquet::cells(&run, &rows, &mut Full(room)).is_err(), "{room} bytes");
+        assert!(
+            parquet::predictions(&run, &rows, |_| Ok(Vec::new()), &mut Full(room.min(300))).is_err(),
+            "{room} bytes"
+        );
     }
 }

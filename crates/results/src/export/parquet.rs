@@ -37,6 +37,9 @@ pub enum TableError {
     Store(#[from] StoreError),
 }
 
+/// Where a table is written. One type, so that the writers of columns are compiled here and not again wherever one is called.
+type Out<'a> = &'a mut (dyn Write + Send);
+
 /// A column: a value for each row, or none.
 enum Column {
     Text(Vec<Option<String>>),
@@ -49,7 +52,7 @@ enum Column {
 ///
 /// # Errors
 /// [`TableError::Parquet`] when `out` cannot be written to.
-pub fn cells(run: &Run, rows: &[Row], out: impl Write + Send) -> Result<(), TableError> {
+pub fn cells(run: &Run, rows: &[Row], out: Out<'_>) -> Result<(), TableError> {
     let rows = sorted(run, rows);
     let columns = COLUMNS.map(|name| (name, cell_column(name, run, &rows)));
     let fields: String = columns.iter().map(|(name, column)| field(name, column)).collect();
@@ -124,7 +127,7 @@ pub fn predictions(
     run: &Run,
     rows: &[Row],
     scores_of: impl Fn(&Row) -> Result<Vec<f32>, StoreError>,
-    out: impl Write + Send,
+    out: Out<'_>,
 ) -> Result<(), TableError> {
     const SCHEMA: &str = "message predictions {
         OPTIONAL BYTE_ARRAY digest (STRING); OPTIONAL BYTE_ARRAY pipeline (STRING);
@@ -171,7 +174,7 @@ fn prediction_columns(run: &Run, row: &Row, measured: &Measured) -> [Column; 10]
     ]
 }
 
-fn writer<W: Write + Send>(schema: &str, out: W) -> Result<SerializedFileWriter<W>, ParquetError> {
+fn writer<'a>(schema: &str, out: Out<'a>) -> Result<SerializedFileWriter<Out<'a>>, ParquetError> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(format!("bakeoff {}", env!("CARGO_PKG_VERSION")))
@@ -179,7 +182,7 @@ fn writer<W: Write + Send>(schema: &str, out: W) -> Result<SerializedFileWriter<
     SerializedFileWriter::new(out, Arc::new(parse_message_type(schema)?), Arc::new(properties))
 }
 
-fn put<W: Write + Send>(group: &mut SerializedRowGroupWriter<'_, W>, column: &Column) -> Result<(), ParquetError> {
+fn put(group: &mut SerializedRowGroupWriter<'_, Out<'_>>, column: &Column) -> Result<(), ParquetError> {
     let mut writer = group.next_column()?.ok_or_else(too_few)?;
     match column {
         Column::Text(values) => {
@@ -203,8 +206,8 @@ fn put<W: Write + Send>(group: &mut SerializedRowGroupWriter<'_, W>, column: &Co
 }
 
 /// Scores (n, k) as n lists; nulls unless there are just as many.
-fn put_scores<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
+fn put_scores(
+    group: &mut SerializedRowGroupWriter<'_, Out<'_>>,
     scores: &[f32],
     n: usize,
     k: usize,
