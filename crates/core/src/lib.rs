@@ -13,6 +13,7 @@ pub mod images;
 pub mod labels;
 pub mod linfa_door;
 pub mod operation;
+pub mod parallel;
 pub mod params;
 pub mod rows;
 pub mod seed;

@@ -2,8 +2,8 @@
 
 use crate::element::Element;
 use crate::panels::{Band, Line, PANEL, Panels};
+use bakeoff_core::parallel;
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Panels of the left operand that are used before the next ones: 128 of its columns, so that the part of a right panel that goes with
@@ -30,7 +30,7 @@ pub(crate) type Pair<T, S> = [<T as crate::element::sealed::Vectors>::Vector<S>;
 /// Runs the tasks on rayon's pool, or here when there is little to do.
 pub(crate) fn run<I: Send>(is_much: bool, tasks: Vec<I>, each: impl Fn(I) + Sync + Send) {
     if is_much {
-        tasks.into_par_iter().with_max_len(1).for_each(each);
+        parallel::for_each(tasks, each);
     } else {
         tasks.into_iter().for_each(each);
     }
@@ -315,8 +315,26 @@ impl<T: Element, F: TileWork<T, N>, const N: usize> Tiles<'_, T, F, N> {
             // Even lines of the cache with the first panel, odd ones with the second.
             let ahead = Ahead { starts, stride: PANEL / 2 };
             tile::<T, S, R, N>(simd, left, right, 0..left.n_panels(), first, &mut sums[..height], ahead);
-            each.tile(&sums[..height], targets.each_mut().map(|lines| &mut lines[done..done + height]));
+            let targets = targets.each_mut().map(|lines| &mut lines[done..done + height]);
+            simd.vectorize(OneTile { tile: &sums[..height], targets, each });
         }
+    }
+}
+
+/// A tile that is handed on, as a function of its own that has the kernel's vectors: as part of each kernel, an optimiser was compiled
+/// 48 times.
+pub(crate) struct OneTile<'a, T, F, const N: usize> {
+    pub(crate) tile: &'a [Line<T>],
+    pub(crate) targets: [&'a mut [Line<T>]; N],
+    pub(crate) each: &'a F,
+}
+
+impl<T: Element, F: TileWork<T, N>, const N: usize> WithSimd for OneTile<'_, T, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.each.tile(self.tile, self.targets);
     }
 }
 
