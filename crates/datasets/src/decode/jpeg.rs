@@ -26,13 +26,14 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<(DynamicImage, Orienta
         Err(Fault::Decoder(DecodeErrors::FormatStatic(BYTES_BETWEEN))) => attempt(path, bytes, most, false),
         read => read,
     }
-    .map_err(|fault| match fault {
-        Fault::Told(error) => error,
-        Fault::Decoder(error) => {
-            let expected = format!("a sound {} image", name_of(ImageFormat::Jpeg));
-            malformed(path, None, expected, error.to_string().trim_end())
-        }
-    })
+    .map_err(|fault| fault.told(path))
+}
+
+/// The (width, height) of the pixels as they are stored, from the header, and how they are to be turned.
+pub(super) fn measure(path: &Path, bytes: &[u8]) -> Result<((u32, u32), Orientation), LoadError> {
+    let decoder = open(path, bytes, most_pixels(ImageFormat::Jpeg, bytes.len()), false);
+    let decoder = decoder.map_err(|fault| fault.told(path))?;
+    Ok((size(&decoder), orientation(&decoder)))
 }
 
 /// What can go wrong in an attempt.
@@ -41,19 +42,48 @@ enum Fault {
     Told(LoadError),
 }
 
-fn attempt(path: &Path, bytes: &[u8], most: u64, is_strict: bool) -> Result<(DynamicImage, Orientation), Fault> {
+impl Fault {
+    fn told(self, path: &Path) -> LoadError {
+        match self {
+            Self::Told(error) => error,
+            Self::Decoder(error) => {
+                let expected = format!("a sound {} image", name_of(ImageFormat::Jpeg));
+                malformed(path, None, expected, error.to_string().trim_end())
+            }
+        }
+    }
+}
+
+type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+/// A decoder that has read the header.
+fn open<'a>(path: &Path, bytes: &'a [u8], most: u64, is_strict: bool) -> Result<Decoder<'a>, Fault> {
     let options =
         DecoderOptions::default().set_strict_mode(is_strict).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(Fault::Decoder)?;
+    let (width, height) = size(&decoder);
+    check_size(path, (width.into(), height.into()), most).map_err(Fault::Told)?;
+    Ok(decoder)
+}
+
+/// (width, height), which JPEG writes in 16 bits each.
+fn size(decoder: &Decoder<'_>) -> (u32, u32) {
     let (width, height) = decoder.dimensions().unwrap_or_default();
-    check_size(path, (width as u64, height as u64), most).map_err(Fault::Told)?;
+    (width as u32, height as u32)
+}
+
+fn orientation(decoder: &Decoder<'_>) -> Orientation {
+    decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms)
+}
+
+fn attempt(path: &Path, bytes: &[u8], most: u64, is_strict: bool) -> Result<(DynamicImage, Orientation), Fault> {
+    let mut decoder = open(path, bytes, most, is_strict)?;
     let is_grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let space = if is_grey { ColorSpace::Luma } else { ColorSpace::RGB };
-    decoder.set_options(options.jpeg_set_out_colorspace(space));
+    decoder.set_options(decoder.options().jpeg_set_out_colorspace(space));
     let pixels = decoder.decode().map_err(Fault::Decoder)?;
-    let turn = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)).unwrap_or(Orientation::NoTransforms);
-    let (width, height) = (width as u32, height as u32);
+    let (width, height) = size(&decoder);
     let image = if is_grey {
         GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
     } else {
@@ -62,7 +92,7 @@ fn attempt(path: &Path, bytes: &[u8], most: u64, is_strict: bool) -> Result<(Dyn
     let image = image.ok_or_else(|| {
         Fault::Told(malformed(path, None, format!("pixels for {width}×{height}"), "another number of them"))
     })?;
-    Ok((image, turn))
+    Ok((image, orientation(&decoder)))
 }
 
 /// Where a file's segments lead.
