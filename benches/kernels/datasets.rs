@@ -8,7 +8,7 @@ use bakeoff_datasets::cifar::{CIFAR_10, Set};
 use bakeoff_datasets::shapes::Shapes;
 use bakeoff_datasets::{NpzOptions, ParquetOptions, audit, content_hash, decode, folder, idx, npz, parquet, preview};
 use flate2::{Compression, write::GzEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageFormat};
+use image::{ExtendedColorType, ImageFormat};
 use ndarray::Array1;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -34,14 +34,14 @@ struct Files {
 /// One image as a file of this format.
 fn encoded(pixels: &[u8], side: usize, format: ImageFormat) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
+    if format == ImageFormat::Jpeg {
+        let (width, height) = (side as u16, side as u16);
+        let encoder = jpeg_encoder::Encoder::new(&mut out, 90);
+        encoder.encode(pixels, width, height, jpeg_encoder::ColorType::Rgb).expect("an image in memory");
+        return out.into_inner();
+    }
     let (width, height) = (side as u32, side as u32);
-    let written = match format {
-        ImageFormat::Jpeg => {
-            let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut out, 90);
-            encoder.write_image(pixels, width, height, ExtendedColorType::Rgb8)
-        }
-        format => image::write_buffer_with_format(&mut out, pixels, width, height, ExtendedColorType::Rgb8, format),
-    };
+    let written = image::write_buffer_with_format(&mut out, pixels, width, height, ExtendedColorType::Rgb8, format);
     written.expect("an image in memory");
     out.into_inner()
 }
