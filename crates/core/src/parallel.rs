@@ -6,8 +6,8 @@
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// Calls `each` with every item, on the calling thread and rayon's current pool, in no order: one task an item, so that an item
-/// should be ten microseconds of work or more. A panic in `each` is handed on to the caller.
+/// Calls `each` with every item, on the calling thread and rayon's current pool, in no order. An item is
+/// taken out of a lock, so that it should be ten microseconds of work or more. A panic in `each` is handed on to the caller.
 pub fn for_each<I: Send>(items: Vec<I>, each: impl Fn(I) + Sync) {
     let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     for_each_index(items.len(), &|i| {
@@ -27,7 +27,11 @@ pub fn map<I: Send, R: Send>(items: Vec<I>, of: impl Fn(I) -> R + Sync) -> Vec<R
 
 /// The one loop.
 fn for_each_index(count: usize, each: &(dyn Fn(usize) + Sync)) {
-    (0..count).into_par_iter().with_max_len(1).for_each(each);
+    if count < 2 {
+        return (0..count).for_each(each);
+    }
+    // Where there are few, each may be taken by another thread.
+    (0..count).into_par_iter().with_max_len((count >> 12).max(1)).for_each(each);
 }
 
 #[cfg(test)]

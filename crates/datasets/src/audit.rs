@@ -18,7 +18,6 @@ mod search;
 
 use bakeoff_core::{Labelled, Splits};
 use picture::{Pictures, Reduction};
-use rayon::prelude::*;
 use search::Near;
 
 /// Pairs that are listed.
@@ -137,7 +136,7 @@ pub fn audit(splits: &Splits) -> Audit {
     let all = All::of(splits);
     let groups: Vec<Group> = exact::groups(&all.images).into_iter().map(|members| Group::new(members, &all)).collect();
     let mut audit = Audit {
-        constant: all.images.par_iter().filter(|image| is_constant(image, all.channels)).count(),
+        constant: all.images.iter().filter(|image| is_constant(image, all.channels)).count(),
         unreadable: splits.provenance.unreadable.len(),
         balance: balance(&splits.train),
         ..Audit::default()

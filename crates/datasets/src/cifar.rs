@@ -8,9 +8,8 @@ use crate::digest::Hashing;
 use crate::idx::{known_places, parse_names, read_names};
 use crate::problem::{grouped, malformed, unusable};
 use crate::{files, gzip, parts};
-use bakeoff_core::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, Splits};
+use bakeoff_core::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, Splits, parallel};
 use flate2::bufread::MultiGzDecoder;
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +18,8 @@ use std::path::{Path, PathBuf};
 const SIDE: usize = 32;
 /// Bytes of an image.
 const IMAGE: usize = SIDE * SIDE * 3;
+/// Records that a worker takes at a time.
+const BLOCK: usize = 64;
 
 /// One of the two official layouts.
 #[derive(Debug)]
@@ -189,8 +190,11 @@ fn parse_records(path: &Path, bytes: &[u8], layout: &Layout) -> Result<Records, 
     }
     let labels = bytes.iter().skip(layout.label_bytes - 1).step_by(size).copied().collect();
     let mut pixels = vec![0; bytes.len() / size * IMAGE];
-    pixels.par_chunks_exact_mut(IMAGE).zip(bytes.par_chunks_exact(size)).for_each(|(image, record)| {
-        interleave(&record[layout.label_bytes..], image);
+    let blocks = pixels.chunks_mut(BLOCK * IMAGE).zip(bytes.chunks(BLOCK * size));
+    parallel::for_each(blocks.collect(), |(images, records)| {
+        for (image, record) in images.chunks_exact_mut(IMAGE).zip(records.chunks_exact(size)) {
+            interleave(&record[layout.label_bytes..], image);
+        }
     });
     Ok(Records { labels, pixels })
 }
@@ -213,8 +217,9 @@ fn read_folder(folder: &Path, layout: &'static Layout) -> Result<Set, LoadError>
         set.files.push(record);
     }
     let wanted: Vec<&String> = names.iter().filter(|name| (layout.is_train)(name) || *name == layout.test).collect();
-    let read: Result<Vec<_>, LoadError> = wanted.par_iter().map(|name| read_file(folder, name, layout)).collect();
-    for (name, (records, record)) in wanted.into_iter().zip(read?) {
+    let read = parallel::map(wanted.iter().collect(), |name| read_file(folder, name, layout));
+    for (name, read) in wanted.into_iter().zip(read) {
+        let (records, record) = read?;
         set.files.push(record);
         set.take(name, records);
     }

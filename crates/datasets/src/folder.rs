@@ -21,10 +21,10 @@ pub(crate) use split::{stratify, told as split_note};
 
 use crate::problem::{counted, grouped, malformed, unusable};
 use crate::{decode, files};
-use bakeoff_core::{Card, Dataset, LoadError, Splits};
-use rayon::prelude::*;
+use bakeoff_core::{Card, Dataset, LoadError, Splits, parallel};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The size that images get when they have several or are large.
 pub(crate) const USUAL_SIZE: (usize, usize) = (64, 64);
@@ -62,8 +62,8 @@ impl Dataset for ImageFolder {
         let listing = listing::list(&self.folder)?;
         let size = self.options.size.unwrap_or_else(|| own_size(&listing.entries).unwrap_or(USUAL_SIZE));
         check_memory(&self.folder, listing.entries.len(), size)?;
-        let read: Vec<_> =
-            listing.entries.par_iter().map(|entry| read_image(&entry.path, size, self.options.fit)).collect();
+        let read =
+            parallel::map(listing.entries.iter().collect(), |entry| read_image(&entry.path, size, self.options.fit));
         let mut gathered = Gathered::default();
         for (entry, result) in listing.entries.iter().zip(read) {
             gathered.take(entry.clone(), result);
@@ -118,7 +118,7 @@ pub struct FileSizes {
 pub fn file_sizes(folder: &Path) -> Result<FileSizes, LoadError> {
     let paths = image_files(folder)?;
     let measure = |path: &PathBuf| decode::measure(path, &read_file(path).ok()?).ok();
-    let mut sizes: Vec<(usize, usize)> = paths.par_iter().filter_map(measure).collect();
+    let mut sizes: Vec<(usize, usize)> = parallel::map(paths.iter().collect(), measure).into_iter().flatten().collect();
     sizes.sort_unstable_by_key(|&(height, width)| (height * width, height));
     match (sizes.first(), sizes.get(sizes.len() / 2), sizes.last()) {
         (Some(&least), Some(&median), Some(&greatest)) => Ok(FileSizes { least, median, greatest }),
@@ -131,9 +131,14 @@ fn own_size(entries: &[Entry]) -> Option<(usize, usize)> {
     let measure = |entry: &Entry| decode::measure(&entry.path, &read_file(&entry.path).ok()?).ok();
     let first = entries.iter().find_map(measure)?;
     let is_small = first.0 <= SMALL_SIDE && first.1 <= SMALL_SIDE;
-    // What cannot be read has no size; it is told later, with all others.
-    let is_other = |entry: &Entry| measure(entry).is_some_and(|size| size != first);
-    (is_small && !entries.par_iter().any(is_other)).then_some(first)
+    // One of another size is enough: the rest are not looked at then. What cannot be read has no size; it is told later, with all others.
+    let found_other = AtomicBool::new(!is_small);
+    parallel::for_each(entries.iter().collect(), |entry: &Entry| {
+        if !found_other.load(Ordering::Relaxed) && measure(entry).is_some_and(|size| size != first) {
+            found_other.store(true, Ordering::Relaxed);
+        }
+    });
+    (!found_other.into_inner()).then_some(first)
 }
 
 /// Refuses a number of images whose pixels do not fit into memory.

@@ -26,11 +26,10 @@ use crate::{decode, files, parts};
 use ::parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use ::parquet::file::reader::{ChunkReader, FileReader};
 use ::parquet::file::serialized_reader::SerializedFileReader;
-use bakeoff_core::{Card, Dataset, FileRecord, LoadError, Splits};
+use bakeoff_core::{Card, Dataset, FileRecord, LoadError, Splits, parallel};
 use bytes::Bytes;
 use columns::{Columns, Kind};
 use guard::Watched;
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -189,7 +188,7 @@ impl Table {
         let read = self.for_each_image(&mut |_, batch| {
             // What cannot be read has no size; it is told later, with all others.
             let measure = |bytes: &Option<ByteArray>| decode::measure(&self.path, bytes.as_ref()?.data()).ok();
-            for size in batch.par_iter().map(measure).collect::<Vec<_>>().into_iter().flatten() {
+            for size in parallel::map(batch.iter().collect(), measure).into_iter().flatten() {
                 is_one &= *first.get_or_insert(size) == size && size.0.max(size.1) <= folder::SMALL_SIDE;
             }
             // Nothing that follows can change the answer.
@@ -211,7 +210,7 @@ impl Table {
                 Some(bytes) => Loaded::decode(&self.path, bytes.data(), size, fit),
                 None => Err(malformed(&self.path, None, "the bytes of an image", "null")),
             };
-            let loaded: Vec<_> = batch.par_iter().map(decode).collect();
+            let loaded = parallel::map(batch.iter().collect(), decode);
             for (row, image) in (first..).zip(loaded) {
                 let entry = Entry { part, class_id: ids[row], path: self.path.clone(), shown: self.name(row) };
                 into.take(entry, image);

@@ -20,10 +20,9 @@
 
 use crate::parts;
 use crate::problem;
-use bakeoff_core::{Card, Dataset, Labelled, LoadError, Provenance, Seed, Splits};
+use bakeoff_core::{Card, Dataset, Labelled, LoadError, Provenance, Seed, Splits, parallel};
 use rand::RngCore;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use std::path::Path;
 
 /// Height and width of an image in pixels.
@@ -124,7 +123,8 @@ impl Shapes {
     fn part(&self, name: &str, n: usize) -> Result<Labelled, LoadError> {
         let seed = self.seed.derive("shapes").derive(name);
         let mut pixels = vec![0; n * SIDE * SIDE * 3];
-        pixels.par_chunks_exact_mut(SIDE * SIDE * 3).enumerate().for_each(|(i, image)| {
+        let images = pixels.chunks_exact_mut(SIDE * SIDE * 3).enumerate();
+        parallel::for_each(images.collect(), |(i, image)| {
             draw(i % N_CLASSES, &mut Dice(seed.nth(i).rng())).develop(image);
         });
         let ids = (0..n).map(|i| i % N_CLASSES).collect();

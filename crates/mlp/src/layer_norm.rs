@@ -3,10 +3,13 @@
 use crate::network::{EPSILON, LayerNorm};
 use crate::parameter::{Parameter, View};
 use crate::unit::Signal;
+use bakeoff_core::parallel;
 use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::panels::{Line, PANEL};
 use bakeoff_numeric::{Element, Panels};
-use rayon::prelude::*;
+
+/// Units that a worker takes at a time.
+const UNITS: usize = 32;
 
 /// A layer norm with its buffers.
 #[derive(Debug)]
@@ -51,8 +54,9 @@ impl<T: Element> NormOfRows<T> {
         self.normed.set_columns(n);
         self.delta.set_columns(n);
         let (gamma, beta) = (self.gamma.as_slice(), self.beta.as_slice());
-        let parts = self.normed.lines_mut().par_chunks_mut(width).zip(self.out.a.lines_mut().par_chunks_mut(width));
-        parts.zip(&mut self.inverse).enumerate().for_each(|(id, ((normed, out), inverse))| {
+        let parts = self.normed.lines_mut().chunks_mut(width).zip(self.out.a.lines_mut().chunks_mut(width));
+        let parts = parts.zip(&mut self.inverse).enumerate().collect();
+        parallel::for_each(parts, |(id, ((normed, out), inverse))| {
             vectorised(|| normalise(x.panel(id), gamma, beta, normed, out, inverse));
         });
         self.out.at.assign_transposed(&self.out.a);
@@ -62,19 +66,23 @@ impl<T: Element> NormOfRows<T> {
     pub(crate) fn backward(&mut self, beside: &Panels<T>, into: &mut Panels<T>) {
         let Self { gamma, beta, normed, inverse, delta, .. } = self;
         let (width, n) = delta.dim();
-        let sums = gamma.gradient.flat_mut()[..width].par_iter_mut().zip(&mut beta.gradient.flat_mut()[..width]);
-        sums.enumerate().for_each(|(unit, (gamma, beta))| {
-            (*gamma, *beta) = (T::zero(), T::zero());
-            for id in 0..delta.n_panels() {
-                let valid = (n - id * PANEL).min(PANEL);
-                for (&d, &x) in delta.panel(id)[unit][..valid].iter().zip(&normed.panel(id)[unit]) {
-                    *gamma += d * x;
-                    *beta += d;
+        let parts = gamma.gradient.flat_mut()[..width]
+            .chunks_mut(UNITS)
+            .zip(beta.gradient.flat_mut()[..width].chunks_mut(UNITS));
+        parallel::for_each(parts.enumerate().collect(), |(part, (gammas, betas))| {
+            for (unit, (gamma, beta)) in (part * UNITS..).zip(gammas.iter_mut().zip(betas)) {
+                (*gamma, *beta) = (T::zero(), T::zero());
+                for id in 0..delta.n_panels() {
+                    let valid = (n - id * PANEL).min(PANEL);
+                    for (&d, &x) in delta.panel(id)[unit][..valid].iter().zip(&normed.panel(id)[unit]) {
+                        *gamma += d * x;
+                        *beta += d;
+                    }
                 }
             }
         });
         let gamma = gamma.as_slice();
-        into.lines_mut().par_chunks_mut(width).enumerate().for_each(|(id, into)| {
+        parallel::for_each(into.lines_mut().chunks_mut(width).enumerate().collect(), |(id, into)| {
             let (delta, normed) = (delta.panel(id), normed.panel(id));
             vectorised(|| backward(beside.panel(id), delta, normed, gamma, &inverse[id], into));
         });

@@ -1,10 +1,10 @@
 //! Parameters in training: each with the optimiser's memory, its gradient where that is kept, and its average.
 
+use bakeoff_core::parallel;
 use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::panels::Line;
 use bakeoff_numeric::{Element, Optimiser, Panels, Step};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use rayon::prelude::*;
 
 /// Lines that a worker takes at a time: 256 KB of f32.
 const LINES: usize = 1 << 11;
@@ -97,12 +97,11 @@ impl<T: Element> Parameter<T> {
     /// Moves the value by the kept gradient times `scale`.
     pub(crate) fn apply(&mut self, step: &Step<T>, scale: T) {
         let step = self.own_step(step);
-        let memory = self.value.lines_mut().par_chunks_mut(LINES).zip(self.first.lines_mut().par_chunks_mut(LINES));
-        // Adam's second memory, or as many empty parts.
-        let mut second: Vec<&mut [Line<T>]> = self.second.lines_mut().chunks_mut(LINES).collect();
-        second.resize_with(memory.len(), Default::default);
-        let parts = memory.zip(self.gradient.lines_mut().par_chunks_mut(LINES)).zip(second);
-        parts.for_each(|(((w, v), g), u)| {
+        let memory = self.value.lines_mut().chunks_mut(LINES).zip(self.first.lines_mut().chunks_mut(LINES));
+        // Adam's second memory, or empty parts.
+        let second = self.second.lines_mut().chunks_mut(LINES).chain(std::iter::repeat_with(Default::default));
+        let parts = memory.zip(self.gradient.lines_mut().chunks_mut(LINES)).zip(second);
+        parallel::for_each(parts.collect(), |(((w, v), g), u): (_, &mut [Line<T>])| {
             let g = g.as_flattened_mut();
             vectorised(|| {
                 if scale != T::one() {
@@ -125,26 +124,27 @@ impl<T: Element> Parameter<T> {
 
     /// Whether every number is finite: times 0 it is 0 then, and not else.
     pub(crate) fn is_finite(&self) -> bool {
-        let parts = self.value.lines().par_chunks(LINES);
-        parts.all(|lines| lines.as_flattened().iter().fold(T::zero(), |sum, &v| sum + v * T::zero()) == T::zero())
+        let is_finite =
+            |lines: &[Line<T>]| lines.as_flattened().iter().fold(T::zero(), |sum, &v| sum + v * T::zero()) == T::zero();
+        parallel::map(self.value.lines().chunks(LINES).collect(), is_finite).into_iter().all(|part| part)
     }
 
     /// Σ g² of the kept gradient, in an order that threads do not change.
     pub(crate) fn squared_gradient(&self) -> f64 {
         let (rows, columns) = self.gradient.dim();
-        let sums = (0..self.gradient.n_panels()).into_par_iter().map(|id| {
+        let sums = parallel::map((0..self.gradient.n_panels()).collect(), |id| {
             let width = (columns - id * 32).min(32);
             let squares = |line: &Line<T>| line[..width].iter().map(|g| g.wide() * g.wide()).sum::<f64>();
             self.gradient.panel(id)[..rows].iter().map(squares).sum::<f64>()
         });
-        sums.collect::<Vec<_>>().into_iter().sum()
+        sums.into_iter().sum()
     }
 
     /// average ← β average + (1 − β) value.
     pub(crate) fn average_in(&mut self, beta: f64) {
         let (beta, fresh) = (T::of(beta), T::of(1.0 - beta));
-        let parts = self.average.lines_mut().par_chunks_mut(LINES).zip(self.value.lines().par_chunks(LINES));
-        parts.for_each(|(average, value)| {
+        let parts = self.average.lines_mut().chunks_mut(LINES).zip(self.value.lines().chunks(LINES));
+        parallel::for_each(parts.collect(), |(average, value)| {
             vectorised(|| {
                 let numbers = average.as_flattened_mut().iter_mut().zip(value.as_flattened());
                 numbers.for_each(|(a, &v)| *a = beta * *a + fresh * v);
@@ -158,11 +158,11 @@ impl<T: Element> Parameter<T> {
             return 0.0;
         }
         let (rows, columns) = self.value.dim();
-        let sums = (0..self.value.n_panels()).into_par_iter().map(|id| {
+        let sums = parallel::map((0..self.value.n_panels()).collect(), |id| {
             let width = (columns - id * 32).min(32);
             let lines = self.value.panel(id)[..rows].iter();
             lines.map(|line| bakeoff_numeric::optim::penalty(optimiser.l2, optimiser.l1, &line[..width])).sum::<f64>()
         });
-        sums.collect::<Vec<_>>().into_iter().sum()
+        sums.into_iter().sum()
     }
 }

@@ -8,11 +8,10 @@ use crate::network::{Network, Stage};
 use crate::parameter::{Parameter, View};
 use crate::stage::TrainedStage;
 use crate::unit::{Signal, Unit};
-use bakeoff_core::Seed;
+use bakeoff_core::{Seed, parallel};
 use bakeoff_numeric::panels::{Line, PANEL, transpose};
 use bakeoff_numeric::{Element, Loss, Optimiser, Panels};
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 use sealed::Batch;
 
 /// What the rows of a batch are to become.
@@ -102,9 +101,9 @@ impl<T: Element> Trainer<T> {
         assert!(n > 0 && x.ncols() == d, "a batch of {n} rows of {} for {d} inputs", x.ncols());
         self.input.set_batch(n);
         let Signal { a, at } = &mut self.input;
-        let tasks: Vec<_> = at.lines_mut().chunks_mut(n).zip(a.bands_mut(PANEL)).collect();
+        let tasks = at.lines_mut().chunks_mut(n).zip(a.bands_mut(PANEL)).collect();
         let slices: Option<&[T]> = x.as_slice();
-        tasks.into_par_iter().for_each(|(lines, mut band)| {
+        parallel::for_each(tasks, |(lines, mut band)| {
             let columns = band.first..(band.first + PANEL).min(d);
             for (line, &position) in lines.iter_mut().zip(positions) {
                 if let Some(all) = slices {

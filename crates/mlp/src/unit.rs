@@ -8,7 +8,7 @@
 use crate::activation::Activation;
 use crate::network::{Affine, BatchNorm, EPSILON};
 use crate::parameter::{Parameter, View};
-use bakeoff_core::Seed;
+use bakeoff_core::{Seed, parallel};
 use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::panels::TileWork;
 use bakeoff_numeric::panels::{BAND, Band, Line, PANEL, multiply, multiply_tiles, multiply_transposed, transpose};
@@ -16,7 +16,6 @@ use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse}
 use bakeoff_numeric::{Element, Nonzeros, Panels, Pieces, Step, pieces};
 use ndarray::Array1;
 use rand::RngCore;
-use rayon::prelude::*;
 
 /// The share by which a batch's statistics enter the running ones, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
@@ -214,7 +213,7 @@ impl<T: Element> Unit<T> {
     fn draw_mask(&mut self, seed: Seed) {
         let (share, keep) = (self.dropout, T::of(1.0 / (1.0 - self.dropout)));
         let least = (share * 4_294_967_296.0) as u64;
-        self.mask.lines_mut().par_chunks_mut(BAND).enumerate().for_each(|(i, lines)| {
+        parallel::for_each(self.mask.lines_mut().chunks_mut(BAND).enumerate().collect(), |(i, lines)| {
             let mut rng = seed.nth(i).rng();
             for value in lines.as_flattened_mut() {
                 *value = if u64::from(rng.next_u32()) < least { T::zero() } else { keep };
@@ -246,8 +245,8 @@ impl<T: Element> Unit<T> {
     /// The same for derivatives with respect to the outputs that stand in `delta` already.
     pub(crate) fn settle(&mut self) {
         let (delta, extras, back) = self.back(BAND);
-        let tasks: Vec<_> = delta.bands_mut(BAND).into_iter().zip(extras).collect();
-        tasks.into_par_iter().for_each(|(mut band, sums)| back.band(&mut band, sums));
+        let tasks = delta.bands_mut(BAND).into_iter().zip(extras).collect();
+        parallel::for_each(tasks, |(mut band, sums)| back.band(&mut band, sums));
     }
 
     /// The derivatives, where each band's sums go, and what the way back reads.

@@ -30,7 +30,7 @@ mod amx;
 
 use crate::element::Element;
 use crate::panels::{Band, Line, PANEL, Panels, TileWork};
-use crate::tiles::{BAND, OneTile, run};
+use crate::tiles::{BAND, run};
 use std::cell::RefCell;
 
 /// Steps of 32 columns of the left operand that are taken before its next rows: 128 columns of the right operand, 768 KB in pieces,
@@ -255,6 +255,22 @@ pub fn multiply_tiles<T: Element, const N: usize>(
             }
         }
     });
+}
+
+/// A tile that is handed on where vectors are chosen.
+struct OneTile<'a, T, F, const N: usize> {
+    tile: &'a [Line<T>],
+    targets: [&'a mut [Line<T>]; N],
+    each: &'a F,
+}
+
+impl<T: Element, F: TileWork<T, N>, const N: usize> pulp::WithSimd for OneTile<'_, T, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.each.tile(self.tile, self.targets);
+    }
 }
 
 /// Whether this processor has a matrix unit that this process may use.

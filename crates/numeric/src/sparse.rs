@@ -10,7 +10,7 @@
 
 use crate::element::Element;
 use crate::panels::{Band, Line, PANEL, Panels, TileWork, transpose};
-use crate::tiles::{self, BAND, OneTile, Pair, fetch, in_bands, lanes, run};
+use crate::tiles::{self, BAND, Pair, fetch, in_bands, lanes, run};
 use pulp::{Simd, WithSimd};
 
 /// Rows of a tile that is handed on.
@@ -194,8 +194,7 @@ impl<T: Element, F: TileWork<T, N>, const N: usize> Tiles<'_, T, F, N> {
                 }
             }
             for (p, sums) in sums.iter().enumerate() {
-                let targets = targets.each_mut().map(|panels| &mut panels[p][done..end]);
-                simd.vectorize(OneTile { tile: &sums[..end - done], targets, each });
+                each.tile(&sums[..end - done], targets.each_mut().map(|panels| &mut panels[p][done..end]));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Images with the same pixels.
 
-use rayon::prelude::*;
+use bakeoff_core::parallel;
 use std::hash::{DefaultHasher, Hasher};
 
 /// Groups of images with the same bytes, each in the order of the images; the groups in the order of their first image.
@@ -12,8 +12,8 @@ pub(super) fn groups(images: &[&[u8]]) -> Vec<Vec<u32>> {
         hasher.write(image);
         hasher.finish()
     };
-    let mut hashed: Vec<(u64, u32)> = images.par_iter().map(hash).zip(0..images.len() as u32).collect();
-    hashed.par_sort_unstable();
+    let mut hashed: Vec<(u64, u32)> = parallel::map(images.iter().collect(), hash).into_iter().zip(0..).collect();
+    hashed.sort_unstable();
     let mut groups: Vec<Vec<u32>> = Vec::with_capacity(images.len());
     for run in hashed.chunk_by(|a, b| a.0 == b.0) {
         let start = groups.len();
@@ -25,7 +25,7 @@ pub(super) fn groups(images: &[&[u8]]) -> Vec<Vec<u32>> {
             }
         }
     }
-    groups.par_sort_unstable();
+    groups.sort_unstable();
     groups
 }
 

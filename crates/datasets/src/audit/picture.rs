@@ -9,7 +9,7 @@
 //! coefficient is above its median *over the set* (pHash takes the median over the image), so that bits that are the same in
 //! all images of a set do not hide what differs.
 
-use rayon::prelude::*;
+use bakeoff_core::parallel;
 use std::f64::consts::PI;
 
 /// Values that a side of the reduction has at most.
@@ -118,19 +118,16 @@ impl Pictures {
     pub(super) fn of(images: &[&[u8]], reduction: &Reduction) -> Self {
         let len = reduction.len();
         let mut all = vec![0u8; images.len() * len];
-        let coefficients: Vec<Option<[f32; BITS]>> = all
-            .par_chunks_exact_mut(len)
-            .zip(images)
-            .map(|(out, image)| {
-                reduction.reduce(image, out);
-                reduction.coefficients(out)
-            })
-            .collect();
+        let parts = all.chunks_exact_mut(len).zip(images).collect();
+        let coefficients: Vec<Option<[f32; BITS]>> = parallel::map(parts, |(out, image)| {
+            reduction.reduce(image, out);
+            reduction.coefficients(out)
+        });
         let ids: Vec<u32> = (0..images.len() as u32).filter(|&i| coefficients[i as usize].is_some()).collect();
         let coefficients: Vec<[f32; BITS]> = coefficients.into_iter().flatten().collect();
         let mut reduced = Vec::with_capacity(ids.len() * len);
         ids.iter().for_each(|&i| reduced.extend_from_slice(&all[i as usize * len..][..len]));
-        let moments = reduced.par_chunks_exact(len).map(moments).collect();
+        let moments = parallel::map(reduced.chunks_exact(len).collect(), moments);
         Self { hashes: hashes(&coefficients), ids, len, reduced, moments }
     }
 
@@ -166,12 +163,12 @@ fn hashes(coefficients: &[[f32; BITS]]) -> Vec<u64> {
         let middle = values.len() / 2;
         *values.select_nth_unstable_by(middle, f32::total_cmp).1
     };
-    let medians: Vec<f32> = (0..BITS).into_par_iter().map(median).collect();
+    let medians: Vec<f32> = parallel::map((0..BITS).collect(), median);
     let hash = |of_image: &[f32; BITS]| {
         let bits = of_image.iter().zip(&medians).enumerate();
         bits.fold(0u64, |hash, (bit, (value, median))| hash | u64::from(value > median) << bit)
     };
-    coefficients.par_iter().map(hash).collect()
+    coefficients.iter().map(hash).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //!   a crowd is a kind of picture (trousers), not a picture.
 
 use super::picture::Pictures;
-use rayon::prelude::*;
+use bakeoff_core::parallel;
 
 /// Bits in which hashes may differ.
 const RADIUS: u32 = 11;
@@ -48,7 +48,7 @@ pub(super) fn near(pictures: &Pictures) -> Vec<Near> {
     }
     let bound = MOST.min(OF_USUAL * usual(pictures));
     let index = Index::new(&pictures.hashes);
-    let found: Vec<(f32, Vec<Near>)> = (0..n).into_par_iter().map(|i| around(pictures, &index, i, bound)).collect();
+    let found: Vec<(f32, Vec<Near>)> = parallel::map((0..n).collect(), |i| around(pictures, &index, i, bound));
     let in_both = |near: &Near| near.difference <= found[near.b as usize].0;
     found.iter().flat_map(|(_, pairs)| pairs.iter().copied().filter(in_both)).collect()
 }
@@ -61,7 +61,7 @@ fn usual(pictures: &Pictures) -> f32 {
         let i = s * n / n_sample;
         (0..n).filter(|&j| j != i).map(|j| pictures.difference(i, j)).fold(f32::INFINITY, f32::min)
     };
-    let mut sample: Vec<f32> = (0..n_sample).into_par_iter().map(nearest).collect();
+    let mut sample: Vec<f32> = parallel::map((0..n_sample).collect(), nearest);
     sample.sort_unstable_by(f32::total_cmp);
     sample[(n_sample * 3 / 4).min(n_sample - 1)]
 }
@@ -98,7 +98,7 @@ struct Index {
 impl Index {
     fn new(hashes: &[u64]) -> Self {
         let masks = (0..=u16::MAX).filter(|mask| mask.count_ones() <= BAND_RADIUS).collect();
-        Self { bands: (0..BANDS).into_par_iter().map(|of| sorted(hashes, of)).collect(), masks }
+        Self { bands: parallel::map((0..BANDS).collect(), |of| sorted(hashes, of)), masks }
     }
 
     /// (distance, position) of every other picture within the radius, each once.

@@ -4,8 +4,7 @@
 use super::{Idx, read_recorded};
 use crate::problem::{malformed, unusable};
 use crate::{files, parts};
-use bakeoff_core::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, Splits};
-use rayon::prelude::*;
+use bakeoff_core::{Card, Dataset, FileRecord, Labelled, LoadError, Provenance, Splits, parallel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +73,7 @@ impl Dataset for IdxFolder {
         let found = find(&folder, self.prefix)?;
         let pairs = Part::ALL.map(|part| paired(&folder, &found, part)).into_iter().collect::<Result<Vec<_>, _>>()?;
         let read = |pair: &Option<[&String; 2]>| pair.map(|names| Raw::read(&folder, names)).transpose();
-        let raw = pairs.par_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let raw = parallel::map(pairs.iter().collect(), read).into_iter().collect::<Result<Vec<_>, _>>()?;
         self.assemble(&folder, raw)
     }
 }
@@ -250,7 +249,8 @@ impl Raw {
 
 /// Exchanges rows and columns of every image.
 fn transpose(pixels: &mut [u8], height: usize, width: usize, channels: usize) {
-    pixels.par_chunks_exact_mut((height * width * channels).max(1)).for_each(|image| {
+    let images = pixels.chunks_exact_mut((height * width * channels).max(1));
+    parallel::for_each(images.collect(), |image| {
         let before = image.to_vec();
         for (i, value) in image.iter_mut().enumerate() {
             let (pixel, channel) = (i / channels, i % channels);
