@@ -1,4 +1,6 @@
 //! Everything that an experiment can name, from the crates that have it. Only this crate knows them all.
+//!
+//! Catalogues are statics, and only pointed at here: copied into a constant, every reader of settings would be compiled again.
 
 use bakeoff_core::{Classifier, Entry, Extractor};
 use bakeoff_runner::Catalogues;
