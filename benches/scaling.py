@@ -153,6 +153,8 @@ def run(args, data, pipelines, train_sizes=None, threads=1, widths=None, steps=N
         lines = make((widths or {}).get(name, usual))
         if steps and name in CONVERGE:
             lines = lines.replace("tolerance", f"max_iterations = {steps}, tolerance")
+        if args.patch_step:
+            lines = lines.replace('kind = "kmeans-features"', f'kind = "kmeans-features", step = {args.patch_step}')
         text += f'\n[[pipeline]]\nname = "{name}"\n{lines}\n'
     # Repeats are made here.
     text += "\n[protocol]\ntiming = { rounds = 1, seconds = 1 }\n"
@@ -250,6 +252,11 @@ def threads(args):
 MEMORY_WIDTHS = {"fisher-svm": 64, "visual-words-svm": 400, "kmeans-svm": 400, "random-patches-svm": 400, "mlp-2": 1024, "mlp-3": 1024}
 
 
+def processor():
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.processor())
+
+
 def memory(args):
     data = dataset(args.work, MANY, 32, 10)
     found = load(args, "memory")
@@ -258,6 +265,8 @@ def memory(args):
         for cell in run(args, data, [name], threads=2, widths=widths, steps=args.steps).values():
             row = {"width": widths[name], "dim": cell["dim"], "megabytes": cell["peak_rss_mb"], "seconds": cell["total"],
                    "steps": cell["epochs"], "notes": cell.get("notes", [])}
+            if args.patch_step:
+                row["notes"] = [f"patches at every {args.patch_step}th place of a row and column, on {processor()}", *row["notes"]]
             found[name if not args.width else f"{name} {args.width}"] = row
             print(f"{name}: {row}", file=sys.stderr, flush=True)
             keep(args, "memory", found)
@@ -353,8 +362,7 @@ def report(args):
                 worse.append(f"{name}: {row['megabytes']:.0f} MB on {MANY:,} images")
         body.append("")
     version = subprocess.run([args.bakeoff, "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
-    with open("/proc/cpuinfo") as file:
-        cpu = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.processor())
+    cpu = processor()
     host = {"cpu": cpu, "cores": os.cpu_count(), "bakeoff": version, "repeats": args.repeats, "load": os.getloadavg(), "moment": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     head = ["# How the cost grows", "", f"Printed by `python benches/scaling.py BAKEOFF report` on {cpu} ({host['cores']} cores), {host['moment']}; the script tells what is measured and how "
             f"the textbook's orders are meant. {SIDE_IMAGES:,} images a side, {CLASSES_IMAGES:,} a number of classes, {WIDTH_IMAGES:,} a width; one thread but where threads are compared. "
@@ -380,6 +388,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=1, help="runs of each size")
     parser.add_argument("--steps", type=int, default=3, help="memory: steps of solvers that converge")
     parser.add_argument("--width", type=int, help="memory: another width than the usual one")
+    parser.add_argument("--patch-step", type=int, help="memory: places from one patch of kmeans-features to the next, where all of them take too long; rows are as wide")
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "scaling"), help="where the report goes")
     args = parser.parse_args()
     args.bakeoff, args.work = os.path.abspath(args.bakeoff), os.path.abspath(args.work)
