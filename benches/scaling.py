@@ -267,7 +267,7 @@ def memory(args):
                    "steps": cell["epochs"], "notes": cell.get("notes", [])}
             if args.patch_step:
                 row["notes"] = [f"patches at every {args.patch_step}th place of a row and column, on {processor()}", *row["notes"]]
-            found[name if not args.width else f"{name} {args.width}"] = row
+            found[f"{name} {widths[name]}" if args.width or args.patch_step else name] = row
             print(f"{name}: {row}", file=sys.stderr, flush=True)
             keep(args, "memory", found)
 
@@ -391,6 +391,8 @@ def main():
     parser.add_argument("--patch-step", type=int, help="memory: places from one patch of kmeans-features to the next, where all of them take too long; rows are as wide")
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "scaling"), help="where the report goes")
     args = parser.parse_args()
+    if args.patch_step and args.pipeline != ["kmeans-svm"]:
+        parser.error("--patch-step is of --pipeline kmeans-svm")
     args.bakeoff, args.work = os.path.abspath(args.bakeoff), os.path.abspath(args.work)
     os.makedirs(args.work, exist_ok=True)
     commands[args.command](args)

@@ -44,7 +44,7 @@ mod tests {
     fn every_item_is_taken_once_on_any_number_of_threads() {
         for threads in [1, 2, 5] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            for n in [0, 1, 2, 7, 1000] {
+            for n in [0, 1, 2, 7, 1000, 10_000] {
                 let mut numbers = vec![0; n];
                 pool.install(|| for_each(numbers.iter_mut().enumerate().collect(), |(i, number)| *number += i + 1));
                 assert!(numbers.iter().enumerate().all(|(i, &number)| number == i + 1), "{threads} threads");

@@ -18,7 +18,7 @@ pub struct Named {
 }
 
 /// All datasets that can be named.
-pub static CATALOGUE: &[Named] = &[
+pub const CATALOGUE: &[Named] = &[
     Named { name: "shapes", open: || Box::new(Shapes::default()), system_folders: &[] },
     Named { name: "fashion-mnist", open: || FASHION_MNIST.open(), system_folders: FASHION_MNIST.system_folders },
     Named { name: "mnist", open: || MNIST.open(), system_folders: &[] },

@@ -130,9 +130,11 @@ pub fn file_sizes(folder: &Path) -> Result<FileSizes, LoadError> {
 fn own_size(entries: &[Entry]) -> Option<(usize, usize)> {
     let measure = |entry: &Entry| decode::measure(&entry.path, &read_file(&entry.path).ok()?).ok();
     let first = entries.iter().find_map(measure)?;
-    let is_small = first.0 <= SMALL_SIDE && first.1 <= SMALL_SIDE;
+    if first.0.max(first.1) > SMALL_SIDE {
+        return None;
+    }
     // One of another size is enough: the rest are not looked at then. What cannot be read has no size; it is told later, with all others.
-    let found_other = AtomicBool::new(!is_small);
+    let found_other = AtomicBool::new(false);
     parallel::for_each(entries.iter().collect(), |entry: &Entry| {
         if !found_other.load(Ordering::Relaxed) && measure(entry).is_some_and(|size| size != first) {
             found_other.store(true, Ordering::Relaxed);

@@ -33,7 +33,7 @@ pub use page::{Claim, Page, Part};
 pub use site::{index, rendered};
 
 /// Every demonstration, in the order of the lecture.
-pub static CATALOGUE: &[Demonstration] = &[
+pub const CATALOGUE: &[Demonstration] = &[
     feature_transform::DEMONSTRATION,
     image_features::DEMONSTRATION,
     words::DEMONSTRATION,

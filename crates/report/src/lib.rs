@@ -37,7 +37,7 @@ pub struct Format {
 }
 
 /// Every format.
-pub static CATALOGUE: &[Format] = &[html::FORMAT, markdown::FORMAT, csv::FORMAT, json::FORMAT, json_lines::FORMAT];
+pub const CATALOGUE: &[Format] = &[html::FORMAT, markdown::FORMAT, csv::FORMAT, json::FORMAT, json_lines::FORMAT];
 
 /// Why a report could not be rendered.
 #[derive(Debug, Error)]

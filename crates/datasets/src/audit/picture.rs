@@ -127,7 +127,7 @@ impl Pictures {
         let coefficients: Vec<[f32; BITS]> = coefficients.into_iter().flatten().collect();
         let mut reduced = Vec::with_capacity(ids.len() * len);
         ids.iter().for_each(|&i| reduced.extend_from_slice(&all[i as usize * len..][..len]));
-        let moments = parallel::map(reduced.chunks_exact(len).collect(), moments);
+        let moments = reduced.chunks_exact(len).map(moments).collect();
         Self { hashes: hashes(&coefficients), ids, len, reduced, moments }
     }
 
