@@ -1,7 +1,7 @@
 //! Times networks, one job a line of its input, so that `benches/peers/mlp.py` can take turns between ours and its peers
 //! in one run. Layers are widths joined by hyphens, as in 784-1024-10; the answer is a number:
 //!
-//! `peak THREADS` (GFLOP/s of multiply-adds in registers), `train THREADS LAYERS BATCH STEPS` (seconds of the steps: forward,
+//! `peak THREADS` (GFLOP/s of multiply-adds in registers), `train THREADS LAYERS BATCH STEPS [f32|bf16]` (seconds of the steps: forward,
 //! loss, backward, momentum with L2), `infer THREADS LAYERS ROWS` (seconds), `single THREADS LAYERS TIMES` (median seconds of
 //! one row).
 
@@ -10,7 +10,7 @@
 use bakeoff_benches::machine::{peak, seconds};
 use bakeoff_core::{Model, Seed};
 use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Scorer, Shape, Targets, Trainer};
-use bakeoff_numeric::{Loss, Optimiser, keep_awake};
+use bakeoff_numeric::{Loss, Optimiser, Precision, keep_awake};
 use ndarray::{Array2, s};
 use std::collections::HashMap;
 use std::error::Error;
@@ -38,13 +38,18 @@ type Trainers = HashMap<String, (Trainer<f32>, Array2<f32>)>;
 /// Batches that a training goes round.
 const BATCHES: usize = 20;
 
-fn train(trainers: &mut Trainers, layers: &str, batch: usize, steps: usize) -> Result<f64, Failure> {
-    let key = format!("{layers} {batch}");
+fn train(trainers: &mut Trainers, layers: &str, batch: usize, steps: usize, precision: &str) -> Result<f64, Failure> {
+    let key = format!("{layers} {batch} {precision}");
     if !trainers.contains_key(&key) {
         let network = network(layers)?;
         let optimiser = Optimiser { momentum: 0.9, l2: 5e-5, ..Optimiser::default() };
-        let made = (Trainer::new(&network, optimiser, batch, 0.0, None), rows(BATCHES * batch, network.inputs()));
-        trainers.insert(key.clone(), made);
+        let mut trainer = Trainer::new(&network, optimiser, batch, 0.0, None);
+        trainer.set_precision(match precision {
+            "f32" => Precision::F32,
+            "bf16" => Precision::Bf16,
+            _ => return Err(format!("no precision: {precision}").into()),
+        });
+        trainers.insert(key.clone(), (trainer, rows(BATCHES * batch, network.inputs())));
     }
     let (trainer, x) = trainers.get_mut(&key).ok_or("just made")?;
     let y: Vec<usize> = (0..x.nrows()).map(|i| i % 10).collect();
@@ -62,7 +67,10 @@ fn train(trainers: &mut Trainers, layers: &str, batch: usize, steps: usize) -> R
 fn answer(words: &[&str], trainers: &mut Trainers) -> Result<f64, Failure> {
     match *words {
         ["peak", threads] => Ok(peak(threads.parse()?)),
-        ["train", _, layers, batch, steps] => train(trainers, layers, batch.parse()?, steps.parse()?),
+        ["train", _, layers, batch, steps] => train(trainers, layers, batch.parse()?, steps.parse()?, "f32"),
+        ["train", _, layers, batch, steps, precision] => {
+            train(trainers, layers, batch.parse()?, steps.parse()?, precision)
+        }
         ["infer", _, layers, n] => {
             let network = network(layers)?;
             let (scorer, x) = (Scorer::new(network.clone()), rows(n.parse()?, network.inputs()));

@@ -6,7 +6,7 @@ use crate::rows;
 use bakeoff_core::{Labels, Model, Seed};
 use bakeoff_mlp::{Activation, Blocks, Initialisation, Network, Scorer, Shape, Stage, Targets, Trainer};
 use bakeoff_numeric::element::vectorised;
-use bakeoff_numeric::{Loss, Optimiser, Rule};
+use bakeoff_numeric::{Loss, Optimiser, Precision, Rule};
 use ndarray::{Array1, Array2, Axis};
 
 pub(super) fn kernels() -> Vec<Kernel> {
@@ -133,6 +133,7 @@ impl Design {
 struct Training {
     start: Network<f32>,
     optimiser: Optimiser,
+    precision: Precision,
     trainer: Trainer<f32>,
     x: Array2<f32>,
     y: Labels,
@@ -146,7 +147,7 @@ impl Training {
         let start = design.network();
         let (x, y) = rows(batch, start.inputs(), design.classes(), Seed(2));
         let trainer = Trainer::new(&start, optimiser, batch, 0.0, None);
-        Self { start, optimiser, trainer, x, y, loss: 0.0 }
+        Self { start, optimiser, precision: Precision::F32, trainer, x, y, loss: 0.0 }
     }
 
     /// The network after one gradient step with a momentum that was at rest: forward, back and W − lr · dW, in f64, for
@@ -187,7 +188,11 @@ fn as_layer(stage: &Stage<f32>) -> Option<(Array2<f64>, Array1<f64>)> {
 }
 
 fn steps() -> Vec<Kernel> {
-    let size = |design: Design, optimiser: Optimiser, batch: usize, reference: Option<fn(&Training) -> Outcome>| {
+    let size_of = |precision: Precision,
+                   design: Design,
+                   optimiser: Optimiser,
+                   batch: usize,
+                   reference: Option<fn(&Training) -> Outcome>| {
         // Forward, weights' gradients, backward.
         let weights = design.weights();
         let work = Work::rows(batch, 6 * weights * batch, 3 * weights);
@@ -195,6 +200,7 @@ fn steps() -> Vec<Kernel> {
             let steps = Steps {
                 prepare: |s: &mut Training| {
                     s.trainer = Trainer::new(&s.start, s.optimiser, s.x.nrows(), 0.0, None);
+                    s.trainer.set_precision(s.precision);
                 },
                 run: |s| {
                     let targets = Targets::Classes(s.y.as_slice());
@@ -203,13 +209,15 @@ fn steps() -> Vec<Kernel> {
                 outcome: |s| Outcome::values(&s.trainer.network(&s.start, false).numbers()),
                 reference,
             };
-            Case::new(Training::new(design, optimiser, batch), steps)
+            Case::new(Training { precision, ..Training::new(design, optimiser, batch) }, steps)
         })
     };
+    let size = |design, optimiser, batch, reference| size_of(Precision::F32, design, optimiser, batch, reference);
     let small = Design::plain(&[64, 32, 4]);
     let fashion = Design::plain(&[784, 1024, 10]);
     let deep = Design::plain(&[3072, 1024, 1024, 10]);
     let momentum = Optimiser { momentum: 0.9, ..Optimiser::default() };
+    let rounded = |design| size_of(Precision::Bf16, design, momentum, 128, None);
     let adam = Optimiser { rule: Rule::Adam, ..Optimiser::default() };
     let normed = Design { batch_norm: true, ..fashion };
     let small_normed = Design { batch_norm: true, ..small };
@@ -229,6 +237,9 @@ fn steps() -> Vec<Kernel> {
                 size(deep, momentum, 128, plain),
             ],
         ),
+        // Large products round to bfloat16, so that there is no plain step to compare with: the tests of `mlp` have one.
+        Kernel::new("mlp/step-bf16", &["numeric::Precision"], vec![rounded(fashion), rounded(deep)])
+            .within(Tolerance::ITERATED),
         Kernel::new("mlp/step-adam", covers, vec![size(small, adam, 32, None), size(fashion, adam, 128, None)])
             .within(Tolerance::ITERATED),
         Kernel::new(

@@ -6,7 +6,7 @@ use crate::rows;
 use bakeoff_core::Seed;
 use bakeoff_numeric::panels::{BAND, Line, PANEL, TileWork, multiply, multiply_tiles, multiply_transposed};
 use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
-use bakeoff_numeric::{Nonzeros, Panels, Pieces, pieces};
+use bakeoff_numeric::{Nonzeros, Panels, Pieces, Precision, pieces};
 use ndarray::Array2;
 
 /// left (m, k), its transposed, right (k, n), out (m, n); what is not 0 in left, and in right by its columns; and both in pieces.
@@ -21,6 +21,12 @@ struct Panelled {
     by_right: Nonzeros<f32>,
     left_pieces: Pieces,
     right_pieces: Pieces,
+}
+
+/// The nearest bfloat16, the even one of two.
+fn rounded(number: f32) -> f32 {
+    let bits = number.to_bits();
+    f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
 }
 
 /// Writes a tile where it belongs, as the plainest thing that can be done with it.
@@ -44,6 +50,14 @@ impl Panelled {
             array.mapv(|v| (v - mean).max(0.0))
         };
         Self::of(rectified(rows(m, k, 4, Seed(1)).0), rectified(rows(k, n, 4, Seed(2)).0))
+    }
+
+    /// Operands for products that round to bfloat16. They keep unrounded numbers; what is expected of them is of rounded ones.
+    fn to_be_rounded((m, k, n): (usize, usize, usize)) -> Self {
+        let (a, b) = (rows(m, k, 4, Seed(1)).0, rows(k, n, 4, Seed(2)).0);
+        let [left_pieces, right_pieces] = [(); 2].map(|()| Pieces::new(Precision::Bf16));
+        let panels = Self::of(a.clone(), b.clone());
+        Self { a: a.mapv(rounded), b: b.mapv(rounded), left_pieces, right_pieces, ..panels }
     }
 
     fn of(a: Array2<f32>, b: Array2<f32>) -> Self {
@@ -94,6 +108,16 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let sparse = |shapes, name: &str, covers, run| of(Panelled::rectified, shapes, name, covers, run);
     // Units, rows of a batch and inputs: weight gradients of layers.
     let gradients = [(64, 64, 96), (1024, 128, 784), (1024, 128, 1024)];
+    let by_bands = |s: &mut Panelled| {
+        s.right_pieces.assign_right(&s.right);
+        let bands = s.out.dim().0.div_ceil(BAND);
+        pieces::multiply(&s.left, &s.right_pieces, &mut s.out, vec![(); bands], |_, ()| ());
+    };
+    let tiles = |s: &mut Panelled| {
+        s.left_pieces.assign_left(&s.left);
+        s.right_pieces.assign_right(&s.right);
+        pieces::multiply_tiles(&s.left_pieces, &s.right_pieces, [&mut s.out], &Keep);
+    };
     vec![
         product("panels/multiply", &["numeric::panels::multiply", "numeric::Panels", "numeric::Element"], |s| {
             let bands = s.out.dim().0.div_ceil(BAND);
@@ -121,16 +145,22 @@ pub(super) fn kernels() -> Vec<Kernel> {
             multiply_transposed_sparse(&s.transposed, &s.by_right, &mut s.out, vec![(); bands], |_, ()| ());
         }),
         // With the operands, which are made for each call, also where there is no unit and networks take none.
-        product("panels/multiply-pieces", &["numeric::pieces::multiply", "numeric::Pieces"], |s| {
-            s.right_pieces.assign_right(&s.right);
-            let bands = s.out.dim().0.div_ceil(BAND);
-            pieces::multiply(&s.left, &s.right_pieces, &mut s.out, vec![(); bands], |_, ()| ());
-        }),
-        of(Panelled::new, gradients, "panels/multiply-tiles-pieces", &["numeric::pieces::multiply_tiles"], |s| {
-            s.left_pieces.assign_left(&s.left);
-            s.right_pieces.assign_right(&s.right);
-            pieces::multiply_tiles(&s.left_pieces, &s.right_pieces, [&mut s.out], &Keep);
-        }),
+        product("panels/multiply-pieces", &["numeric::pieces::multiply", "numeric::Pieces"], by_bands),
+        of(Panelled::new, gradients, "panels/multiply-tiles-pieces", &["numeric::pieces::multiply_tiles"], tiles),
+        // The same with one piece: half of the time of f32 where the processor multiplies such numbers.
+        of(Panelled::to_be_rounded, shapes, "panels/multiply-bf16", &["numeric::Precision"], by_bands),
+        of(Panelled::to_be_rounded, gradients, "panels/multiply-tiles-bf16", &["numeric::Precision"], tiles),
+        of(
+            Panelled::to_be_rounded,
+            shapes,
+            "panels/multiply-transposed-bf16",
+            &["numeric::pieces::multiply_transposed"],
+            |s| {
+                s.right_pieces.assign_right(&s.right);
+                let bands = s.out.dim().0.div_ceil(PANEL);
+                pieces::multiply_transposed(&s.transposed, &s.right_pieces, &mut s.out, vec![(); bands], |_, ()| ());
+            },
+        ),
         transposing(),
     ]
 }

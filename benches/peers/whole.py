@@ -3,7 +3,7 @@
 BAKEOFF is the program (cargo build --release), CIFAR the folder of the CIFAR-10 binary batches; Fashion-MNIST is Debian's
 package dataset-fashion-mnist, or --fashion FOLDER. Wants numpy, scipy, scikit-learn, scikit-image, opencv-python-headless
 below 5, faiss-cpu and torch. Writes report.md, results.csv, results.json and host.json into --out. Run it on an idle
-machine: a full run takes about a quarter of an hour.
+machine: a full run takes about half an hour.
 
 Eight pipelines with the settings of reports/fashion-mnist and reports/cifar-10, on the same images, with the same number of threads, two unless told otherwise:
 
@@ -13,6 +13,10 @@ Eight pipelines with the settings of reports/fashion-mnist and reports/cifar-10,
 
 Reading files and starting a program count for nobody. bakeoff runs before, between and after its peers and its figures are
 medians; peers' stages below four seconds are medians of three as well, longer ones are timed once.
+
+The two networks are run twice: as they are, and with `precision = "bf16"`, where large products of a training round their
+operands to bfloat16. PyTorch then has its `autocast` to the same beside what it does in f32; scikit-learn has no such setting. The
+sums of eight pipelines are printed for each.
 
 Two routes of peers. *scikit*: scikit-image and scikit-learn. *best mix*: for each stage the fastest of all peers whose
 accuracy is within half a point of bakeoff's or better. Peers of one stage get the rows of the fastest features.
@@ -66,17 +70,27 @@ SHORT = 4.0
 # Peers may be this much less accurate than bakeoff and still count.
 LESS_ACCURATE = 0.005
 
-# (experiment, pipeline, features, classifier).
+# What the name of a pipeline with products of bfloat16 ends with.
+BF16 = " bf16"
+# (experiment, pipeline, features, classifier); bf16 is the network with products of bfloat16.
 PIPELINES = [
     ("fashion-mnist", "pixels-softmax", "pixels", "softmax"),
     ("fashion-mnist", "pixels-knn", "pixels", "knn"),
     ("fashion-mnist", "hog-softmax", "hog", "softmax"),
     ("fashion-mnist", "hog-svm", "hog", "svm"),
     ("fashion-mnist", "mlp-2", "pixels", "mlp"),
+    ("fashion-mnist", "mlp-2", "pixels", "bf16"),
     ("cifar-10", "pixels-softmax", "pixels", "softmax"),
     ("cifar-10", "hog-softmax", "hog", "softmax"),
     ("cifar-10", "mlp-3", "pixels", "mlp"),
+    ("cifar-10", "mlp-3", "pixels", "bf16"),
 ]
+
+
+def told(pipeline):
+    """The pipeline's name in tables and in --pipeline."""
+    _, name, _, classifier = pipeline
+    return name + BF16 if classifier == "bf16" else name
 
 
 # --- data ---------------------------------------------------------------------------------------------------------------
@@ -116,7 +130,7 @@ class Bakeoff:
         self.program, self.work, self.datasets, self.train_size = program, work, datasets, train_size
         self.count = 0
 
-    def run(self, experiment, pipeline, tolerance=None):
+    def run(self, experiment, pipeline, tolerance=None, rounds=False):
         """Seconds of the stages, accuracy, dimension, last objective, iterations and whether it converged."""
         with open(os.path.join(ROOT, "reports", experiment, "experiment.toml")) as file:
             text = file.read()
@@ -124,6 +138,8 @@ class Bakeoff:
             text, replaced = re.subn(r"tolerance = [-0-9.e]+", f"tolerance = {tolerance}", text)
             if not replaced:
                 sys.exit(f"{experiment} names no tolerance")
+        if rounds:
+            text = text.replace('kind = "mlp"', 'kind = "mlp", precision = "bf16"')
         # Turns are taken here.
         text += "\n[protocol]\ntiming = { rounds = 1, seconds = 1 }\n"
         self.count += 1
@@ -494,6 +510,9 @@ class ScikitMlp(Peer):
 class TorchMlp(Peer):
     name = "PyTorch"
 
+    #: What products are made of in training; scores are of f32, as bakeoff's.
+    precision = None
+
     def fit(self, rows, labels):
         torch.manual_seed(0)
         widths = [rows.shape[1], *self.settings["hidden"], int(labels.max()) + 1]
@@ -515,7 +534,9 @@ class TorchMlp(Peer):
         for _ in range(epochs):
             for places in torch.randperm(len(x)).split(batch):
                 optimiser.zero_grad()
-                torch.nn.functional.cross_entropy(self.model(x[places]), y[places]).backward()
+                with torch.autocast("cpu", dtype=self.precision, enabled=self.precision is not None):
+                    loss = torch.nn.functional.cross_entropy(self.model(x[places]), y[places])
+                loss.backward()
                 optimiser.step()
                 cosine.step()
         self.iterations = epochs
@@ -525,13 +546,19 @@ class TorchMlp(Peer):
             return torch.cat([self.model(part).argmax(1) for part in torch.from_numpy(rows).split(1024)]).numpy()
 
 
+class TorchMlpBf16(TorchMlp):
+    name = "PyTorch (autocast to bfloat16)"
+    precision = torch.bfloat16
+
+
 CLASSIFIERS = {
     "softmax": [ScikitSoftmax, TorchSoftmax, ScikitSgd],
     "svm": [ScikitSvm, ScipySvm, ScikitSgd],
     "knn": [ScikitKnn, FaissKnn],
     "mlp": [ScikitMlp, TorchMlp],
+    "bf16": [ScikitMlp, TorchMlp, TorchMlpBf16],
 }
-SCIKIT_CLASSIFIERS = {"softmax": ScikitSoftmax, "svm": ScikitSvm, "knn": ScikitKnn, "mlp": ScikitMlp}
+SCIKIT_CLASSIFIERS = {"softmax": ScikitSoftmax, "svm": ScikitSvm, "knn": ScikitKnn, "mlp": ScikitMlp, "bf16": ScikitMlp}
 # Those that stop at an objective.
 CONVERGING = {ScikitSoftmax, TorchSoftmax, ScipySvm, ScikitSvm}
 
@@ -597,11 +624,11 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
     recipe, learner, scale = settings["features"][0], settings["classifier"], settings.get("scale", "standard")
     images, labels, test, test_labels = data[experiment]
     others = Others()
-    say = lambda text: print(f"{experiment} {name}: {text}", file=sys.stderr, flush=True)
+    say = lambda text: print(f"{experiment} {told(pipeline)}: {text}", file=sys.stderr, flush=True)
     ours = []
 
     def turn():
-        ours.append(bakeoff.run(experiment, name))
+        ours.append(bakeoff.run(experiment, name, rounds=classifier == "bf16"))
         say("bakeoff " + " + ".join(f"{s:.3f}" for s in ours[-1]["seconds"]) + f" s, {ours[-1]['accuracy']:.4f}")
 
     turn()
@@ -655,7 +682,7 @@ def compare(pipeline, data, bakeoff, minima, turns, size):
 
 
 def summary(pipeline, ours, medians, gap, features, fastest, routes):
-    experiment, name, kind, classifier = pipeline
+    experiment, _, kind, classifier = pipeline
     scikit_made = SCIKIT_CLASSIFIERS[classifier]
     scikit = routes[(scikit_made, SCIKIT_FEATURES[kind])]
     enough = [found for found in routes.values() if found["accuracy"] >= ours["accuracy"] - LESS_ACCURATE]
@@ -666,7 +693,7 @@ def summary(pipeline, ours, medians, gap, features, fastest, routes):
     by_predict = min(enough, key=lambda found: found["predict"])
     stages = ("features", "fit", "predict")
     return {
-        "experiment": experiment, "pipeline": name, "dim": ours["dim"], "accuracy": ours["accuracy"], "gap": gap,
+        "experiment": experiment, "pipeline": told(pipeline), "dim": ours["dim"], "accuracy": ours["accuracy"], "gap": gap,
         "iterations": ours["iterations"], "converged": ours["converged"],
         "bakeoff": dict(zip(stages, medians)),
         "scikit": {"features": features[SCIKIT_FEATURES[kind]], "fit": scikit["fit"], "predict": scikit["predict"],
@@ -703,13 +730,20 @@ def share(value):
 def markdown(found, host, arguments):
     lines = ["# Whole pipelines beside the peers'", "",
              f"Printed by `{arguments}` on {host['cpu']} ({host['cores']} cores), {host['moment']}: {THREADS} thread{'s' if THREADS > 1 else ''} for everybody, one run, "
-             f"{host['turns']} turns of bakeoff; {len(found)} of {len(PIPELINES)} pipelines. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
-             "## In all", "", "| route | its seconds | bakeoff's seconds | ratio | its CPU seconds | bakeoff's | ratio |", "|---|---|---|---|---|---|---|"]
-    ours = sum(in_all(each, "bakeoff") for each in found)
-    for who, name in [("scikit", "scikit-image + scikit-learn"), ("mix", "best mix of peers")]:
-        theirs = sum(in_all(each, who) for each in found)
-        used, own_used = (sum(each["cpu"][which] for each in found) for which in (who, "bakeoff"))
-        lines.append(f"| {name} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.2f} | {used:.1f} | {own_used:.1f} | {used / own_used:.2f} |")
+             f"{host['turns']} turns of bakeoff; {len(found)} of {len(PIPELINES)} rows, of eight pipelines and two more with networks in bf16. Ratios are peer / bakeoff: above 1, bakeoff is faster. The script tells what is timed.", "",
+             "## In all", "", "| pipelines | route | its seconds | bakeoff's seconds | ratio | its CPU seconds | bakeoff's | ratio |", "|---|---|---|---|---|---|---|---|"]
+    rounded = {(each["experiment"], each["pipeline"].removesuffix(BF16)) for each in found if each["pipeline"].endswith(BF16)}
+    f32 = [each for each in found if not each["pipeline"].endswith(BF16)]
+    bf16 = [each for each in found if (each["experiment"], each["pipeline"]) not in rounded]
+    for networks, part in [("f32", f32), ("bf16", bf16)]:
+        ours = sum(in_all(each, "bakeoff") for each in part)
+        for who, name in [("scikit", "scikit-image + scikit-learn"), ("mix", "best mix of peers")]:
+            if not part or (networks == "bf16" and not rounded):
+                continue
+            theirs = sum(in_all(each, who) for each in part)
+            used, own_used = (sum(each["cpu"][which] for each in part) for which in (who, "bakeoff"))
+            lines.append(f"| {len(part)}, networks in {networks} | {name} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.2f} | "
+                         f"{used:.1f} | {own_used:.1f} | {used / own_used:.2f} |")
     lines += ["", "## Stage by stage", "",
               "| data | pipeline | stage | bakeoff | scikit route | ratio | fastest peer | its time | ratio |", "|---|---|---|---|---|---|---|---|---|"]
     for each in found:
@@ -788,9 +822,9 @@ def main():
     parser.add_argument("--out", default=os.path.join(ROOT, "reports", "peers"), help="where the report goes")
     args = parser.parse_args()
 
-    wanted = [p for p in PIPELINES if not args.only or f"{p[0]}/{p[1]}" in args.only]
+    wanted = [p for p in PIPELINES if not args.only or f"{p[0]}/{told(p)}" in args.only]
     if not wanted:
-        parser.error("no such pipeline; they are " + ", ".join(f"{p[0]}/{p[1]}" for p in PIPELINES))
+        parser.error("no such pipeline; they are " + ", ".join(f"{p[0]}/{told(p)}" for p in PIPELINES))
     data = {"fashion-mnist": fashion(args.fashion), "cifar-10": cifar(args.cifar)}
     paths = {"fashion-mnist": args.fashion, "cifar-10": args.cifar}
     if args.train_size:
@@ -806,7 +840,7 @@ def main():
         with open(os.path.join(args.out, "results.json")) as file:
             found = json.load(file)
     done = {(each["experiment"], each["pipeline"]) for each in found}
-    wanted = [p for p in wanted if p[:2] not in done]
+    wanted = [p for p in wanted if (p[0], told(p)) not in done]
     with tempfile.TemporaryDirectory() as work:
         bakeoff = Bakeoff(os.path.abspath(args.bakeoff), work, {name: os.path.abspath(path) for name, path in paths.items()}, args.train_size)
         minima = Minima(args.minima)

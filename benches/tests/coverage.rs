@@ -42,6 +42,7 @@ const NO_KERNELS: &[(&str, &str)] = &[
     ("numeric::gradcheck::worst_relative_error", "for tests"),
     ("numeric::keep_awake", "waiting is what it saves"),
     ("numeric::pieces::available", "an answer"),
+    ("numeric::pieces::vectors_available", "an answer"),
     ("numeric::optim::penalty", "one pass over weights an epoch"),
     ("numeric::optim::shuffle", "once an epoch"),
     ("numeric::optim::shuffled", "once an epoch"),

@@ -116,6 +116,7 @@ fn simd() -> String {
             ("avx512f", is_x86_feature_detected!("avx512f")),
             ("avx2", is_x86_feature_detected!("avx2")),
             ("fma", is_x86_feature_detected!("fma")),
+            ("avx512-bf16", bakeoff_numeric::pieces::vectors_available()),
             ("amx-bf16", bakeoff_numeric::pieces::available()),
         ];
         found.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")

@@ -56,6 +56,9 @@
 //! ([`bakeoff_numeric::pieces`]): another Xeon, with AMX and 468 GFLOP/s of f32 on two threads, trains `mlp-3` in 29.2 s with vectors and 21.7 s
 //! in pieces (56.66 and 56.80%), `mlp-2` in 9.0 and 6.9 s (89.56 and 89.64%), one turn each. Scores are made with vectors everywhere,
 //! because one row alone has to score as it does among others; they take two groups of six rows at a time since.
+//!
+//! With `precision = "bf16"` large products round their operands to bfloat16 ([`bakeoff_numeric::Precision`]), for a training that is
+//! faster and not quite the same. FIGURES
 
 pub mod activation;
 mod budget;

@@ -4,7 +4,7 @@ use crate::activation::{Activation, ActivationName};
 use crate::network::{Blocks, Initialisation, Shape};
 use bakeoff_core::params::{Fraction, NonNegative, Positive};
 use bakeoff_core::{FitError, Recipe};
-use bakeoff_numeric::{Loss, Optimiser, Rule, Schedule};
+use bakeoff_numeric::{Loss, Optimiser, Precision, Rule, Schedule};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
@@ -80,6 +80,9 @@ pub struct Mlp {
     pub average: Fraction,
     /// α of mixup: rows and labels are mixed by shares drawn from Beta(α, α); 0 for no mixing.
     pub mixup: NonNegative,
+    /// How exact large products are in training: `f32`, or `bf16`, which rounds their operands to bfloat16 (8 bits) and sums in f32:
+    /// about half the time where a processor multiplies such numbers. Weights, updates and scores are f32 either way.
+    pub precision: Precision,
     /// Rows a step.
     pub batch: NonZeroUsize,
     /// Passes over the rows.
@@ -129,6 +132,7 @@ impl Default for Mlp {
             clip: nothing,
             average: no_share,
             mixup: nothing,
+            precision: Precision::default(),
             batch: count(128),
             epochs: count(10),
             seconds: nothing,

@@ -7,7 +7,7 @@ use crate::parameter::{Parameter, View};
 use crate::unit::{Signal, Unit};
 use bakeoff_core::Seed;
 use bakeoff_numeric::Element;
-use bakeoff_numeric::panels::{PANEL, multiply_transposed};
+use bakeoff_numeric::panels::PANEL;
 
 #[derive(Debug)]
 pub(crate) enum TrainedStage<T> {
@@ -79,7 +79,7 @@ impl<T: Element> TrainedStage<T> {
                 let Block { norm, expand, contract } = &mut **block;
                 expand.take_from(contract);
                 let bands = norm.delta.dim().0.div_ceil(PANEL);
-                multiply_transposed(&expand.w.value, &expand.delta, &mut norm.delta, vec![(); bands], |_, ()| ());
+                expand.multiply_back(&mut norm.delta, vec![(); bands], |_, ()| ());
                 if let Some(below) = below {
                     let below = below.last_mut();
                     norm.backward(&contract.delta, &mut below.delta);

@@ -90,6 +90,7 @@ impl<'a> Training<'a> {
         let start = Network::new(&shape, mlp.initialisation, seed.derive("initialisation"));
         let clip = (mlp.clip.get() > 0.0).then_some(mlp.clip.get());
         let mut trainer = Trainer::new(&start, mlp.optimiser(), batch, mlp.dropout.get(), clip);
+        trainer.set_precision(mlp.precision);
         if mlp.average.get() > 0.0 {
             trainer.keep_average(mlp.average.get());
         }

@@ -10,7 +10,7 @@ use crate::stage::TrainedStage;
 use crate::unit::{Signal, Unit};
 use bakeoff_core::{Seed, parallel};
 use bakeoff_numeric::panels::{Line, PANEL, transpose};
-use bakeoff_numeric::{Element, Loss, Optimiser, Panels};
+use bakeoff_numeric::{Element, Loss, Optimiser, Panels, Precision};
 use ndarray::{Array2, ArrayView2};
 use sealed::Batch;
 
@@ -66,6 +66,14 @@ impl<T: Element> Trainer<T> {
     pub fn keep_average(&mut self, beta: f64) {
         self.average = Some(beta);
         self.parameters().into_iter().for_each(|p| p.average = p.value.clone());
+    }
+
+    /// Has large products with a batch be as exact as this from now on. With [`Precision::Bf16`] their operands are rounded to bfloat16
+    /// once, as PyTorch's `autocast` has it (Micikevicius et al. 2018, "Mixed precision training"; Kalamkar et al. 2019, "A study of
+    /// BFLOAT16 for deep learning training"); sums, small products, those that leave zeros out, and
+    /// everything that is kept stay what they are. Of f64 nothing is rounded.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.stages.iter_mut().flat_map(TrainedStage::units_mut).for_each(|unit| unit.set_precision(precision));
     }
 
     /// Fixes the masks of dropout, (n, units) of 0 and 1 / (1 − share), first layer to last: steps without a draw use

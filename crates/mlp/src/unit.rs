@@ -13,7 +13,7 @@ use bakeoff_numeric::element::vectorised;
 use bakeoff_numeric::panels::TileWork;
 use bakeoff_numeric::panels::{BAND, Band, Line, PANEL, multiply, multiply_tiles, multiply_transposed, transpose};
 use bakeoff_numeric::sparse::{multiply_tiles_sparse, multiply_transposed_sparse};
-use bakeoff_numeric::{Element, Nonzeros, Panels, Pieces, Step, pieces};
+use bakeoff_numeric::{Element, Nonzeros, Panels, Pieces, Precision, Step, pieces};
 use ndarray::Array1;
 use rand::RngCore;
 
@@ -28,7 +28,7 @@ pub(crate) const SPARSE_GRADIENT: f64 = 0.6;
 /// as the dense one (`-- multiply-transposed`).
 pub(crate) const SPARSE_BACK: f64 = 0.4;
 
-/// The share for weight gradients where the dense product is made in pieces, which takes 0.6 to 0.8 of that of vectors (`-- multiply-tiles`).
+/// The same for both where the dense product is made in pieces, which takes 0.5 to 0.8 of that of vectors (`-- multiply-`).
 const SPARSE_IN_PIECES: f64 = 0.3;
 
 /// What flows between stages, in both orders: the next product reads one and its weights' gradient the other.
@@ -92,8 +92,9 @@ pub(crate) struct Unit<T> {
     /// Operands of products in pieces, where those pay.
     left: Pieces,
     right: Pieces,
+    precision: Precision,
     /// Whether a product of (m, k) by (k, n) is made in pieces.
-    in_pieces: fn(usize, usize, usize) -> bool,
+    in_pieces: fn(Precision, usize, usize, usize) -> bool,
 }
 
 /// Parts of a unit's arrays that belong to one band of the forward product.
@@ -141,8 +142,16 @@ impl<T: Element> Unit<T> {
             nonzeros_of_rows: Nonzeros::default(),
             left: Pieces::default(),
             right: Pieces::default(),
-            in_pieces: Pieces::pay::<T>,
+            precision: Precision::default(),
+            in_pieces: Precision::in_pieces::<T>,
         }
+    }
+
+    /// Has products be as exact as this from now on.
+    pub(crate) fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+        self.left = Pieces::new(precision);
+        self.right = Pieces::new(precision);
     }
 
     /// The map as it is now.
@@ -206,7 +215,7 @@ impl<T: Element> Unit<T> {
     /// Whether products with a batch of n rows are made in pieces.
     fn is_in_pieces(&self, n: usize) -> bool {
         let (units, inputs) = self.w.value.dim();
-        (self.in_pieces)(units, inputs, n)
+        (self.in_pieces)(self.precision, units, inputs, n)
     }
 
     /// Draws which outputs stay, each line from a stream of its own.
@@ -223,15 +232,30 @@ impl<T: Element> Unit<T> {
 
     /// delta ← Wᵀ Δ of the map above, and back through everything to this map's result.
     pub(crate) fn take_from(&mut self, above: &mut Self) {
-        let is_sparse = above.density() < SPARSE_BACK;
-        let Self { w, delta: above, nonzeros_of_rows, .. } = above;
         let (delta, extras, back) = self.back(PANEL);
-        let finish = |mut band: Band<'_, T>, sums| back.band(&mut band, sums);
+        above.multiply_back(delta, extras, |band, sums| back.band(band, sums));
+    }
+
+    /// delta ← Wᵀ Δ of this map, band by band of 32 rows.
+    pub(crate) fn multiply_back<E: Send>(
+        &mut self,
+        delta: &mut Panels<T>,
+        extras: Vec<E>,
+        finish: impl Fn(&mut Band<'_, T>, E) + Sync,
+    ) {
+        let finish = |mut band: Band<'_, T>, extra| finish(&mut band, extra);
+        // With three pieces it was not made and not measured.
+        let in_pieces = self.precision == Precision::Bf16 && self.is_in_pieces(delta.dim().1);
+        let is_sparse = self.density() < if in_pieces { SPARSE_IN_PIECES } else { SPARSE_BACK };
+        let Self { w, delta: own, nonzeros_of_rows, right, .. } = self;
         if is_sparse {
-            nonzeros_of_rows.assign_transposed(above);
+            nonzeros_of_rows.assign_transposed(own);
             multiply_transposed_sparse(&w.value, nonzeros_of_rows, delta, extras, finish);
+        } else if in_pieces {
+            right.assign_right(own);
+            pieces::multiply_transposed(&w.value, right, delta, extras, finish);
         } else {
-            multiply_transposed(&w.value, above, delta, extras, finish);
+            multiply_transposed(&w.value, own, delta, extras, finish);
         }
     }
 
@@ -310,8 +334,15 @@ impl<T: Element> Unit<T> {
 
     /// Writes the gradient of W down, for those who need all gradients before the first step.
     pub(crate) fn keep_gradient(&mut self, input: &Signal<T>) {
-        let bands = self.w.value.dim().0.div_ceil(BAND);
-        multiply(&self.delta, &input.at, &mut self.w.gradient, vec![(); bands], |_, ()| ());
+        let bands = vec![(); self.w.value.dim().0.div_ceil(BAND)];
+        let in_pieces = self.is_in_pieces(input.at.dim().0);
+        let Self { w, delta, right, .. } = self;
+        if in_pieces {
+            right.assign_right(&input.at);
+            pieces::multiply(delta, right, &mut w.gradient, bands, |_, ()| ());
+        } else {
+            multiply(delta, &input.at, &mut w.gradient, bands, |_, ()| ());
+        }
     }
 
     /// All parameters in a fixed order.
@@ -324,7 +355,7 @@ impl<T: Element> Unit<T> {
     /// Has every product be made in pieces from now on, or none.
     #[cfg(test)]
     pub(crate) fn take_pieces(&mut self, always: bool) {
-        self.in_pieces = if always { |_, _, _| true } else { |_, _, _| false };
+        self.in_pieces = if always { |_, _, _, _| true } else { |_, _, _, _| false };
     }
 
     /// Has every product take all derivatives from now on.

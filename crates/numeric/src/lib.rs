@@ -30,6 +30,6 @@ pub use optim::{Schedule, Sgd};
 pub use optimiser::{Optimiser, Rule, Step};
 pub use packed::Packed;
 pub use panels::Panels;
-pub use pieces::Pieces;
+pub use pieces::{Pieces, Precision};
 pub use scale::{Scaler, Scaling};
 pub use sparse::Nonzeros;

@@ -1,4 +1,6 @@
-//! Products of a training step in pieces of 16 bits, for processors that multiply tiles of those.
+//! Products of a training step in pieces of 16 bits, for processors that multiply those faster than f32.
+//!
+//! # As exact as f32
 //!
 //! A matrix unit that takes bfloat16 makes sixteen times as many multiply-adds in a second as the vectors of the same
 //! processor make of f32 (Intel's AMX, since Sapphire Rapids). An f32 has 24 significant bits and a bfloat16 8, so an f32 is the
@@ -8,7 +10,7 @@
 //! with their length, so that the product is as exact as that of vectors (a test holds both against f64), with other last
 //! bits. What lies below 2⁻¹²⁶ counts as 0; beyond 3.39 · 10³⁸, and where a number is infinite, the result is no number.
 //!
-//! Sums are taken in an order that threads do not change. Where there is no such unit [`Pieces::pay`] says no, and products
+//! Sums are taken in an order that threads do not change. Where there is no such unit [`Precision::in_pieces`] says no, and products
 //! are those of [`crate::panels`]: networks that are trained on both kinds of processors differ in last bits.
 //!
 //! Two threads of a Xeon with AMX, 468 GFLOP/s of f32 in vectors: medians of 60 calls each in one pool that is awake, taking operands apart
@@ -24,17 +26,61 @@
 //!
 //! At its peak the unit would take 0.67 ms for the first; the rest is weights on their way from the third level cache and taking
 //! them apart. Weights are kept as f32 alone: kept in pieces they would be half as much again to move.
+//!
+//! # Rounded to bfloat16
+//!
+//! With [`Precision::Bf16`] a number is its first piece alone, the nearest bfloat16. That is asked for and never chosen, so it does
+//! not depend on the processor: the matrix unit multiplies the pieces, else vectors do that take bfloat16 (AVX-512 BF16, two pairs of
+//! numbers a lane), else vectors of f32, at about their usual rate. Sums of f32 differ in last bits from one to the other.
+//!
+//! A core of a Zen 4 made 225 GFLOP/s of it in a bare loop over the first cache, of 233 in registers alone, where 115 is its peak in f32 (a scratch program). Sums
+//! stay in registers for four steps of 32 columns, because storing them took a tenth of the time (207 GFLOP/s). Fetching what a tile's
+//! optimiser will read while the tile is summed, weights and velocity both, made whole steps of 3072-1024-1024-10 a tenth faster.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 
 use crate::element::Element;
 use crate::panels::{Band, Line, PANEL, Panels, TileWork};
-use crate::tiles::{BAND, run};
+use crate::tiles::{self, BAND, run};
+use pulp::{Simd, WithSimd};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::ops::Range;
 
-/// Steps of 32 columns of the left operand that are taken before its next rows: 128 columns of the right operand, 768 KB in pieces,
-/// then stay in the second level cache (2 MB).
+/// How exact large products of f32 are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As those of f32.
+    #[default]
+    F32,
+    /// Their operands are rounded to bfloat16; sums are of f32.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether the product of (m, k) by (k, n) is made in pieces: where it is large, its numbers are f32, and, as those of f32, where
+    /// that is faster on this processor. Whether it is rounded to bfloat16 does not depend on the processor.
+    pub fn in_pieces<T: Element>(self, m: usize, k: usize, n: usize) -> bool {
+        let (work, side) = LEAST;
+        let is_large = m.min(k).min(n) >= side && m * k * n >= work;
+        is_large && !T::as_f32(&[T::zero()]).is_empty() && (self == Self::Bf16 || available())
+    }
+
+    /// Pieces of a number, as many blocks of 32 × 32 numbers.
+    fn pieces(self) -> usize {
+        match self {
+            Self::F32 => 3,
+            Self::Bf16 => 1,
+        }
+    }
+}
+
+/// Steps of 32 columns of the left operand that are taken before its next rows: 128 columns of the right operand, 768 KB in three
+/// pieces, then stay in the second level cache (2 MB).
 const STEPS: usize = 32;
 
 /// Bands that one task of [`multiply`] takes where there are enough for others: while their rows change, the right operand's blocks stay.
@@ -49,24 +95,25 @@ const LEAST: (usize, usize) = (1 << 22, 64);
 /// 32 × 32 numbers, as they are and as they become.
 type Sums = [Line<f32>; PANEL];
 
-/// 32 × 32 numbers in pieces, as the unit reads them: all first pieces, all second ones, all rests. A word holds the pieces of
+/// One piece of 32 × 32 numbers, as a unit reads it. A word holds the pieces of
 /// two numbers that are 16 steps of a sum apart, which are brought together without a shuffle: in a left operand columns j and 16 + j,
 /// row by row; in a right one rows j and 16 + j, of sixteen columns and then of the others.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
-struct Block([[u32; WORDS]; 3]);
+struct Block([u32; WORDS]);
 
-/// Words of one piece of 32 × 32 numbers.
+/// Words of a block.
 const WORDS: usize = PANEL * PANEL / 2;
 
 impl Block {
-    const ZERO: Self = Self([[0; WORDS]; 3]);
+    const ZERO: Self = Self([0; WORDS]);
 }
 
-/// What is on its way to the second level cache meanwhile, sixteen lines of the cache with each step.
+/// What is on its way to the caches meanwhile, of two arrays sixteen of the cache's lines with each step. The matrix unit fetches of the
+/// first alone.
 #[derive(Debug, Clone, Copy)]
 struct Ahead {
-    start: *const u8,
+    starts: [*const u8; 2],
     /// Bytes from a step's lines to those of the next.
     stride: usize,
 }
@@ -79,20 +126,19 @@ impl Ahead {
 /// One operand of a product in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct Pieces {
+    precision: Precision,
     /// Rows of a left operand, columns of a right one.
     lines: usize,
     /// Columns of a left operand, rows of a right one.
     depth: usize,
-    /// Step by step for 32 lines, then for the next ones.
+    /// Step by step for 32 lines, then for the next ones: of a step all first pieces, all second ones, all rests.
     blocks: Vec<Block>,
 }
 
 impl Pieces {
-    /// Whether the product of f32 (m, k) by (k, n) is faster in pieces on this processor.
-    pub fn pay<T: Element>(m: usize, k: usize, n: usize) -> bool {
-        let (work, side) = LEAST;
-        let is_large = m.min(k).min(n) >= side && m * k * n >= work;
-        is_large && !T::as_f32(&[T::zero()]).is_empty() && available()
+    /// Room for an operand of products that are as exact as this.
+    pub fn new(precision: Precision) -> Self {
+        Self { precision, ..Self::default() }
     }
 
     /// Takes over a left operand (m, k), on rayon's pool.
@@ -101,9 +147,9 @@ impl Pieces {
     /// When numbers are not f32.
     pub fn assign_left<T: Element>(&mut self, left: &Panels<T>) {
         let (m, k) = left.dim();
-        self.assign(m, k, |line, step, block| {
+        self.assign(m, k, |line, step, blocks| {
             let lines = &left.panel(step)[line..(line + PANEL).min(m)];
-            convert(Side::Left, f32s(lines), k - step * PANEL, block);
+            convert(Side::Left, f32s(lines), k - step * PANEL, blocks);
         });
     }
 
@@ -113,29 +159,29 @@ impl Pieces {
     /// When numbers are not f32.
     pub fn assign_right<T: Element>(&mut self, right: &Panels<T>) {
         let (k, n) = right.dim();
-        self.assign(n, k, |line, step, block| {
+        self.assign(n, k, |line, step, blocks| {
             let lines = &right.panel(line / PANEL)[step * PANEL..((step + 1) * PANEL).min(k)];
-            convert(Side::Right, f32s(lines), PANEL, block);
+            convert(Side::Right, f32s(lines), PANEL, blocks);
         });
     }
 
-    fn assign(&mut self, lines: usize, depth: usize, each: impl Fn(usize, usize, &mut Block) + Sync) {
+    fn assign(&mut self, lines: usize, depth: usize, each: impl Fn(usize, usize, &mut [Block]) + Sync) {
         (self.lines, self.depth) = (lines, depth);
-        let steps = depth.div_ceil(PANEL);
-        self.blocks.resize(lines.div_ceil(PANEL) * steps, Block::ZERO);
-        let tasks = self.blocks.chunks_mut(STEPS).enumerate().collect();
+        let (steps, pieces) = (depth.div_ceil(PANEL), self.precision.pieces());
+        self.blocks.resize(lines.div_ceil(PANEL) * steps * pieces, Block::ZERO);
+        let tasks = self.blocks.chunks_mut(STEPS * pieces).enumerate().collect();
         run(true, tasks, |(task, blocks)| {
-            for (i, block) in blocks.iter_mut().enumerate() {
+            for (i, blocks) in blocks.chunks_exact_mut(pieces).enumerate() {
                 let id = task * STEPS + i;
-                each(id / steps * PANEL, id % steps, block);
+                each(id / steps * PANEL, id % steps, blocks);
             }
         });
     }
 
-    /// All steps of the `id`-th 32 lines.
-    fn group(&self, id: usize) -> &[Block] {
-        let steps = self.depth.div_ceil(PANEL);
-        &self.blocks[id * steps..][..steps]
+    /// These steps of the `id`-th 32 lines.
+    fn group(&self, id: usize, taken: Range<usize>) -> &[Block] {
+        let (steps, pieces) = (self.depth.div_ceil(PANEL), self.precision.pieces());
+        &self.blocks[(id * steps + taken.start) * pieces..(id * steps + taken.end) * pieces]
     }
 }
 
@@ -148,7 +194,7 @@ fn f32s<T: Element>(lines: &[Line<T>]) -> &[Line<f32>] {
 }
 
 thread_local! {
-    /// Rows of a left operand in pieces: [`STEPS`] blocks.
+    /// Rows of a left operand in pieces: blocks of [`STEPS`] steps.
     static LEFT: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -163,9 +209,35 @@ pub fn multiply<T: Element, E: Send>(
     extras: Vec<E>,
     finish: impl Fn(Band<'_, T>, E) + Sync,
 ) {
-    let ((m, k), (k2, n)) = (left.dim(), (right.depth, right.lines));
-    assert!(k == k2 && out.dim() == (m, n), "{:?} · {:?} into {:?}", left.dim(), (k2, n), out.dim());
-    let mut bands = out.bands_mut(BAND);
+    in_bands((left, Side::Left), right, out, BAND, extras, finish);
+}
+
+/// As [`crate::panels::multiply_transposed`].
+///
+/// # Panics
+/// When the shapes do not fit, `extras` are not as many as bands, or numbers are not f32.
+pub fn multiply_transposed<T: Element, E: Send>(
+    left: &Panels<T>,
+    right: &Pieces,
+    out: &mut Panels<T>,
+    extras: Vec<E>,
+    finish: impl Fn(Band<'_, T>, E) + Sync,
+) {
+    in_bands((left, Side::Transposed), right, out, PANEL, extras, finish);
+}
+
+fn in_bands<T: Element, E: Send>(
+    left: (&Panels<T>, Side),
+    right: &Pieces,
+    out: &mut Panels<T>,
+    height: usize,
+    extras: Vec<E>,
+    finish: impl Fn(Band<'_, T>, E) + Sync,
+) {
+    let ((rows, columns), n) = (left.0.dim(), right.lines);
+    let (m, k) = if left.1 == Side::Transposed { (columns, rows) } else { (rows, columns) };
+    assert!(k == right.depth && out.dim() == (m, n), "{:?} · {:?} into {:?}", (m, k), (right.depth, n), out.dim());
+    let mut bands = out.bands_mut(height);
     assert_eq!(bands.len(), extras.len(), "one extra a band");
     let mut extras = extras.into_iter();
     let each = if bands.len() < 2 * BANDS { 1 } else { BANDS };
@@ -178,10 +250,15 @@ pub fn multiply<T: Element, E: Send>(
     });
 }
 
-fn multiply_bands<T: Element>(left: &Panels<T>, right: &Pieces, bands: &mut [Band<'_, T>], room: &mut Vec<Block>) {
-    let kernel = Kernel::new();
-    let (m, k) = left.dim();
-    room.resize(STEPS, Block::ZERO);
+fn multiply_bands<T: Element>(
+    (left, side): (&Panels<T>, Side),
+    right: &Pieces,
+    bands: &mut [Band<'_, T>],
+    room: &mut Vec<Block>,
+) {
+    let (kernel, pieces) = (Kernel::new(right.precision), right.precision.pieces());
+    let (lines, k) = (left.dim().0, right.depth);
+    room.resize(room.len().max(STEPS * pieces), Block::ZERO);
     let mut spare = [[0.0; PANEL]; PANEL];
     // Without columns there is one step that adds nothing, and writes zeros.
     for start in (0..k.div_ceil(PANEL).max(1)).step_by(STEPS) {
@@ -190,18 +267,21 @@ fn multiply_bands<T: Element>(left: &Panels<T>, right: &Pieces, bands: &mut [Ban
             for row in (0..height).step_by(PANEL) {
                 let (first, end) = (band.first + row, (row + PANEL).min(height));
                 let steps = start..(start + STEPS).min(k.div_ceil(PANEL));
-                let blocks = &mut room[..steps.len()];
-                for (step, block) in steps.clone().zip(&mut *blocks) {
-                    let lines = &left.panel(step)[first..(first + PANEL).min(m)];
-                    convert(Side::Left, f32s(lines), k - step * PANEL, block);
+                let blocks = &mut room[..steps.len() * pieces];
+                for (step, blocks) in steps.clone().zip(blocks.chunks_exact_mut(pieces)) {
+                    let (panel, from) = side.place(first, step * PANEL);
+                    let lines = &left.panel(panel / PANEL)[from..(from + PANEL).min(lines)];
+                    convert(side, f32s(lines), k - step * PANEL, blocks);
                 }
+                // Where the rows that will be next begin, and how far it is from one step of theirs to the next.
+                let (panel, from) = side.place(first + PANEL, start * PANEL);
+                let next = left.numbers(panel / PANEL, from).as_ptr().cast::<u8>();
+                let stride = if side == Side::Transposed { PANEL } else { lines } * size_of::<Line<f32>>();
                 for (id, lines) in band.panels.iter_mut().enumerate() {
                     let lines: &mut [Line<f32>] = T::as_f32_mut(lines[row..end].as_flattened_mut()).as_chunks_mut().0;
-                    let right = &right.group(id)[steps.clone()];
-                    // A quarter of the rows that will be next.
-                    let next = left.numbers(start, first + PANEL).as_ptr().cast::<u8>();
-                    let ahead =
-                        Ahead { start: next.wrapping_add(id % 4 * Ahead::BYTES), stride: m * size_of::<Line<f32>>() };
+                    let right = right.group(id, steps.clone());
+                    // A quarter of them.
+                    let ahead = Ahead { starts: [next.wrapping_add(id % 4 * Ahead::BYTES); 2], stride };
                     if let Some(sums) = lines.first_chunk_mut() {
                         kernel.add(blocks, right, start == 0, sums, ahead);
                     } else {
@@ -219,7 +299,7 @@ fn multiply_bands<T: Element>(left: &Panels<T>, right: &Pieces, bands: &mut [Ban
 /// As [`crate::panels::multiply_tiles`].
 ///
 /// # Panics
-/// When the shapes do not fit or numbers are not f32.
+/// When the shapes do not fit, numbers are not f32 or operands not equally exact.
 pub fn multiply_tiles<T: Element, const N: usize>(
     left: &Pieces,
     right: &Pieces,
@@ -228,6 +308,7 @@ pub fn multiply_tiles<T: Element, const N: usize>(
 ) {
     let ((m, k), (k2, n)) = ((left.lines, left.depth), (right.depth, right.lines));
     assert!(k == k2 && targets.iter().all(|t| t.dim() == (m, n)), "{:?} · {:?} into targets", (m, k), (k2, n));
+    assert_eq!(left.precision, right.precision, "operands in as many pieces");
     if m == 0 {
         return;
     }
@@ -240,14 +321,19 @@ pub fn multiply_tiles<T: Element, const N: usize>(
         })
         .collect();
     run(true, tasks, |(panel, mut targets): (usize, [&mut [Line<T>]; N])| {
-        let kernel = Kernel::new();
+        let (kernel, steps) = (Kernel::new(left.precision), 0..k.div_ceil(PANEL));
         let mut sums = [[T::zero(); PANEL]; PANEL];
         for first in (0..m).step_by(PANEL) {
             let end = (first + PANEL).min(m);
-            let next = targets.first().and_then(|lines| lines.get(end..)).unwrap_or_default();
-            let ahead = Ahead { start: next.as_ptr().cast(), stride: Ahead::BYTES };
+            // The first two targets of a tile's work.
+            let next = [0, 1].map(|target| {
+                let lines = targets.get(target).or(targets.first()).and_then(|lines| lines.get(end..));
+                lines.unwrap_or_default().as_ptr().cast()
+            });
+            let ahead = Ahead { starts: next, stride: Ahead::BYTES };
             if let Some(sums) = T::as_f32_mut(sums.as_flattened_mut()).as_chunks_mut().0.first_chunk_mut() {
-                kernel.add(left.group(first / PANEL), right.group(panel), true, sums, ahead);
+                let (left, right) = (left.group(first / PANEL, steps.clone()), right.group(panel, steps.clone()));
+                kernel.add(left, right, true, sums, ahead);
             }
             for (tile, start) in sums[..end - first].chunks(TILE).zip((first..).step_by(TILE)) {
                 let targets = targets.each_mut().map(|lines| &mut lines[start..start + tile.len()]);
@@ -264,11 +350,11 @@ struct OneTile<'a, T, F, const N: usize> {
     each: &'a F,
 }
 
-impl<T: Element, F: TileWork<T, N>, const N: usize> pulp::WithSimd for OneTile<'_, T, F, N> {
+impl<T: Element, F: TileWork<T, N>, const N: usize> WithSimd for OneTile<'_, T, F, N> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, _: S) {
         self.each.tile(self.tile, self.targets);
     }
 }
@@ -281,31 +367,60 @@ pub fn available() -> bool {
     false
 }
 
-/// What multiplies blocks: the unit where there is one, else plain loops, which nobody uses but tests and benches.
+/// Whether the vectors of this processor multiply bfloat16.
+pub fn vectors_available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return bf16::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// What multiplies blocks.
 struct Kernel {
+    precision: Precision,
+    way: Way,
+}
+
+enum Way {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    tiles: Option<amx::Tiles>,
+    Tiles(amx::Tiles),
+    #[cfg(target_arch = "x86_64")]
+    Vectors(bf16::Vectors),
+    /// Vectors of f32.
+    Plain,
 }
 
 impl Kernel {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    fn new() -> Self {
-        Self { tiles: amx::Tiles::new() }
-    }
-
-    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-    fn new() -> Self {
-        Self {}
+    /// The fastest for operands of this precision.
+    fn new(precision: Precision) -> Self {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if let Some(tiles) = amx::Tiles::new() {
+            return Self { precision, way: Way::Tiles(tiles) };
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let (Precision::Bf16, Some(vectors)) = (precision, bf16::Vectors::new()) {
+            return Self { precision, way: Way::Vectors(vectors) };
+        }
+        Self { precision, way: Way::Plain }
     }
 
     /// sums ← left · right, where `is_first`, else sums ← sums + left · right.
+    ///
+    /// # Panics
+    /// When one has other blocks than the other.
     fn add(&self, left: &[Block], right: &[Block], is_first: bool, sums: &mut Sums, ahead: Ahead) {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if let Some(tiles) = &self.tiles {
-            return tiles.add(left, right, is_first, sums, ahead);
+        assert_eq!(left.len(), right.len(), "blocks of both operands");
+        if left.is_empty() && is_first {
+            sums.as_flattened_mut().fill(0.0);
         }
-        let _ = ahead;
-        pulp::Arch::new().dispatch(Add { left, right, is_first, sums });
+        let precision = self.precision;
+        match &self.way {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Way::Tiles(tiles) => tiles.add(precision, left, right, is_first, sums, ahead),
+            #[cfg(target_arch = "x86_64")]
+            Way::Vectors(vectors) => vectors.add(left, right, is_first, sums, ahead),
+            Way::Plain => pulp::Arch::new().dispatch(Add { precision, left, right, is_first, sums }),
+        }
     }
 }
 
@@ -314,18 +429,57 @@ impl Kernel {
 enum Side {
     Left,
     Right,
+    /// The left one of a product with the transposed of a matrix.
+    Transposed,
+}
+
+impl Side {
+    /// The column and the row of a left operand's matrix where the block for this row and column of the operand begins.
+    fn place(self, row: usize, column: usize) -> (usize, usize) {
+        if self == Self::Transposed { (row, column) } else { (column, row) }
+    }
+
+    /// The halves of lines, of 64, whose numbers stand together in the `i`-th sixteen words of a block, before it is transposed.
+    #[inline(always)]
+    fn halves(self, i: usize) -> (usize, usize) {
+        match self {
+            Self::Left => (2 * i, 2 * i + 1),
+            Self::Right | Self::Transposed => (i % 16 * 2 + i / 16, i % 16 * 2 + i / 16 + PANEL),
+        }
+    }
 }
 
 /// Up to 32 lines of which the first `width` numbers count, in pieces; zeros beyond.
-fn convert(side: Side, lines: &[Line<f32>], width: usize, block: &mut Block) {
+fn convert(side: Side, lines: &[Line<f32>], width: usize, blocks: &mut [Block]) {
+    let width = if side == Side::Left { width.min(PANEL) } else { PANEL };
     match lines.first_chunk() {
-        Some(lines) if width >= PANEL => pulp::Arch::new().dispatch(Convert { side, lines, block }),
+        Some(lines) if width == PANEL => convert_lines(side, lines, blocks),
         _ => {
-            let (mut filled, width) = ([[0.0; PANEL]; PANEL], width.min(PANEL));
+            let mut filled = [[0.0; PANEL]; PANEL];
             for (filled, line) in filled.iter_mut().zip(lines) {
                 filled[..width].copy_from_slice(&line[..width]);
             }
-            pulp::Arch::new().dispatch(Convert { side, lines: &filled, block });
+            convert_lines(side, &filled, blocks);
+        }
+    }
+}
+
+fn convert_lines(side: Side, lines: &Sums, blocks: &mut [Block]) {
+    let is_done = match &mut *blocks {
+        #[cfg(target_arch = "x86_64")]
+        [block] => bf16::Vectors::new().map(|vectors| vectors.convert(side, lines, block)).is_some(),
+        _ => false,
+    };
+    if !is_done {
+        pulp::Arch::new().dispatch(Convert { side, lines, blocks });
+    }
+    if side == Side::Transposed {
+        // Words of sixteen columns stand row by row; a left operand has its rows one by one.
+        for words in blocks.iter_mut().flat_map(|block| block.0.as_chunks_mut::<256>().0) {
+            let old = *words;
+            for (i, row) in words.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+                *row = std::array::from_fn(|j| old[16 * j + i]);
+            }
         }
     }
 }
@@ -333,32 +487,40 @@ fn convert(side: Side, lines: &[Line<f32>], width: usize, block: &mut Block) {
 struct Convert<'a> {
     side: Side,
     lines: &'a Sums,
-    block: &'a mut Block,
+    blocks: &'a mut [Block],
 }
 
-impl pulp::WithSimd for Convert<'_> {
+impl WithSimd for Convert<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { side, lines, block } = self;
-        // Sixteen numbers of a line, then the other sixteen.
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { side, lines, blocks } = self;
         let halves: &[Half] = lines.as_flattened().as_chunks().0;
-        let [first, second, rest] = &mut block.0;
-        let words = [first, second, rest].map(|words| words.as_chunks_mut::<16>().0);
-        let [first, second, rest] = words;
-        for i in 0..PANEL {
-            let (one, other) = match side {
-                Side::Left => (2 * i, 2 * i + 1),
-                Side::Right => (i % 16 * 2 + i / 16, i % 16 * 2 + i / 16 + PANEL),
-            };
-            let (one, other) = (&halves[one], &halves[other]);
-            for j in 0..16 {
-                let (one, other) = (split(one[j]), split(other[j]));
-                first[i][j] = one[0] >> 16 | other[0];
-                second[i][j] = one[1] >> 16 | other[1];
-                rest[i][j] = one[2] >> 16 | other[2];
+        match blocks {
+            [block] => {
+                for (i, words) in block.0.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+                    let (one, other) = side.halves(i);
+                    let (one, other) = (&halves[one], &halves[other]);
+                    for j in 0..16 {
+                        words[j] = round(one[j]) >> 16 | round(other[j]);
+                    }
+                }
             }
+            [first, second, rest] => {
+                let [first, second, rest] = [first, second, rest].map(|block| block.0.as_chunks_mut::<16>().0);
+                for i in 0..PANEL {
+                    let (one, other) = side.halves(i);
+                    let (one, other) = (&halves[one], &halves[other]);
+                    for j in 0..16 {
+                        let (one, other) = (split(one[j]), split(other[j]));
+                        first[i][j] = one[0] >> 16 | other[0];
+                        second[i][j] = one[1] >> 16 | other[1];
+                        rest[i][j] = one[2] >> 16 | other[2];
+                    }
+                }
+            }
+            _ => unreachable!("a number has one piece or three"),
         }
     }
 }
@@ -368,6 +530,15 @@ const UPPER: u32 = 0xffff_0000;
 
 /// Half a line.
 type Half = [f32; PANEL / 2];
+
+/// The nearest bfloat16, the even one of two, in the upper half of a word; what is no number stays none.
+#[inline(always)]
+fn round(number: f32) -> u32 {
+    let bits = number.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    // The first bit behind the exponent keeps what is no number from becoming infinite.
+    (if number.is_nan() { bits | 0x0040_0000 } else { rounded }) & UPPER
+}
 
 /// The pieces of a number, each in the upper half of a word: the number rounded, what is left rounded, and the rest, which fits. What is no
 /// number keeps a piece that is none: the last at least.
@@ -380,49 +551,76 @@ fn split(number: f32) -> [u32; 3] {
     [first, second, (rest - f32::from_bits(second)).to_bits() & UPPER]
 }
 
-/// The two numbers of a word.
-#[inline(always)]
-fn pair(word: u32) -> [f32; 2] {
-    [f32::from_bits(word << 16), f32::from_bits(word & UPPER)]
-}
-
-/// What [`Kernel::add`] does, in plain loops.
+/// What [`Kernel::add`] does, with vectors of f32.
 struct Add<'a> {
+    precision: Precision,
     left: &'a [Block],
     right: &'a [Block],
     is_first: bool,
     sums: &'a mut Sums,
 }
 
-impl pulp::WithSimd for Add<'_> {
+impl WithSimd for Add<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        let Self { left, right, is_first, sums } = self;
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.rows::<S, TILE>(simd) } else { self.rows::<S, 4>(simd) }
+    }
+}
+
+impl Add<'_> {
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(self, simd: S) {
+        let Self { precision, left, right, is_first, sums } = self;
         if is_first {
             sums.as_flattened_mut().fill(0.0);
         }
-        let sums: &mut [Half] = sums.as_flattened_mut().as_chunks_mut().0;
-        for (left, right) in left.iter().zip(right) {
-            for (a, b) in [(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)] {
-                let rows: &[[u32; PANEL / 2]] = left.0[a].as_chunks().0;
-                let (columns, _) = right.0[b].as_chunks::<{ PANEL / 2 }>();
-                for (i, row) in rows.iter().enumerate() {
-                    for half in 0..2 {
-                        let mut held = sums[2 * i + half];
-                        for (&word, columns) in row.iter().zip(&columns[half * PANEL / 2..]) {
-                            let [one, other] = pair(word);
-                            for (sum, &column) in held.iter_mut().zip(columns) {
-                                let column = pair(column);
-                                *sum += one * column[0] + other * column[1];
-                            }
-                        }
-                        sums[2 * i + half] = held;
-                    }
+        // Which pieces are multiplied, the smallest products first.
+        let pairs: &[_] = match precision {
+            Precision::F32 => &[(0, 2), (0, 1), (1, 1), (1, 0), (2, 0), (0, 0)],
+            Precision::Bf16 => &[(0, 0)],
+        };
+        let pieces = precision.pieces();
+        let (mut rows, mut columns) = ([[0.0; PANEL]; PANEL], [[0.0; PANEL]; PANEL]);
+        for (left, right) in left.chunks_exact(pieces).zip(right.chunks_exact(pieces)) {
+            for &(a, b) in pairs {
+                unpack_left(&left[a], &mut rows);
+                unpack_right(&right[b], &mut columns);
+                for (rows, sums) in rows.chunks_exact(R).zip(sums.chunks_exact_mut(R)) {
+                    tiles::add_lines::<f32, S, R>(simd, rows, &columns, sums);
                 }
             }
         }
+    }
+}
+
+/// The numbers of a left operand's block.
+#[inline(always)]
+fn unpack_left(block: &Block, rows: &mut Sums) {
+    let halves: &mut [Half] = rows.as_flattened_mut().as_chunks_mut().0;
+    for (words, halves) in block.0.as_chunks().0.iter().zip(halves.as_chunks_mut().0) {
+        let [one, other]: &mut [Half; 2] = halves;
+        unpack(words, one, other);
+    }
+}
+
+/// The numbers of a right operand's block.
+#[inline(always)]
+fn unpack_right(block: &Block, rows: &mut Sums) {
+    let (one, other) = rows.split_at_mut(PANEL / 2);
+    for (words, i) in block.0.as_chunks().0.iter().zip(0..) {
+        let (j, half) = (i % (PANEL / 2), i / (PANEL / 2));
+        let [one, other] = [&mut one[j], &mut other[j]].map(|line| &mut line.as_chunks_mut().0[half]);
+        unpack(words, one, other);
+    }
+}
+
+/// The two numbers of each word.
+#[inline(always)]
+fn unpack(words: &[u32; PANEL / 2], one: &mut Half, other: &mut Half) {
+    for (j, word) in words.iter().enumerate() {
+        (one[j], other[j]) = (f32::from_bits(word << 16), f32::from_bits(word & UPPER));
     }
 }
 
@@ -444,21 +642,33 @@ mod tests {
         Array2::from_shape_fn((m, n), |(i, j)| ((i * 7 + j * 13 + salt) % 11) as f32 - 5.0)
     }
 
-    /// a · b by both ways and the numbers of the bands that were finished.
-    fn products(a: &Array2<f32>, b: &Array2<f32>) -> [Array2<f32>; 2] {
+    /// a · b by all three ways, each with what its bands told.
+    fn products(precision: Precision, a: &Array2<f32>, b: &Array2<f32>) -> [Array2<f32>; 3] {
         let (left, right) = (Panels::from_array(a.view()), Panels::from_array(b.view()));
         let (m, n) = (a.nrows(), b.ncols());
-        let (mut rows, mut columns) = (Pieces::default(), Pieces::default());
+        let (mut rows, mut columns) = (Pieces::new(precision), Pieces::new(precision));
         rows.assign_left(&left);
         columns.assign_right(&right);
-        let mut out = Panels::from_array(Array2::from_elem((m, n), 7.0).view());
-        let mut firsts = vec![0; m.div_ceil(BAND)];
-        multiply(&left, &columns, &mut out, firsts.iter_mut().collect(), |band, first| *first = band.first + 1);
-        assert!(firsts.iter().enumerate().all(|(i, &first)| first == i * BAND + 1));
+        let by_bands = |height: usize, product: &dyn Fn(&mut Panels<f32>, Vec<&mut usize>)| {
+            let mut out = Panels::from_array(Array2::from_elem((m, n), 7.0).view());
+            let mut firsts = vec![0; m.div_ceil(height)];
+            product(&mut out, firsts.iter_mut().collect());
+            assert!(firsts.iter().enumerate().all(|(i, &first)| first == i * height + 1));
+            out.to_array()
+        };
+        let plain = by_bands(BAND, &|out, firsts| {
+            multiply(&left, &columns, out, firsts, |band, first| *first = band.first + 1);
+        });
+        let across = Panels::from_array(a.t());
+        let transposed = by_bands(PANEL, &|out, firsts| {
+            multiply_transposed(&across, &columns, out, firsts, |band, first| *first = band.first + 1);
+        });
         let mut tiles = Panels::from_array(Array2::from_elem((m, n), 1.0).view());
         multiply_tiles(&rows, &columns, [&mut tiles], &AddTo);
-        [out.to_array(), tiles.to_array() - 1.0]
+        [plain, transposed, tiles.to_array() - 1.0]
     }
+
+    const BOTH: [Precision; 2] = [Precision::F32, Precision::Bf16];
 
     struct AddTo;
 
@@ -485,11 +695,51 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rounded_is_the_nearest_even_bfloat16() {
+        let bf16 = |bits: u32| f32::from_bits(round(f32::from_bits(bits))).to_bits();
+        // Found with PyTorch: torch.tensor([bits], dtype=torch.int32).view(torch.float32).bfloat16().float().
+        for (bits, rounded) in [
+            (0x3f80_0000, 0x3f80_0000),
+            (0x3f80_7fff, 0x3f80_0000),
+            (0x3f80_8000, 0x3f80_0000),
+            (0x3f80_8001, 0x3f81_0000),
+            (0x3f81_8000, 0x3f82_0000),
+            (0xbf81_8000, 0xbf82_0000),
+            (0x8000_0000, 0x8000_0000),
+            (0x7f7f_7fff, 0x7f7f_0000),
+            (0x7f7f_ffff, 0x7f80_0000),
+            (0xff80_0000, 0xff80_0000),
+            (0x0000_8001, 0x0001_0000),
+        ] {
+            assert_eq!(bf16(bits), rounded, "{bits:x}");
+        }
+        for bits in [0x7fff_ffff, 0x7f80_0001, 0xff80_0001, 0xffff_ffff] {
+            assert!(f32::from_bits(bf16(bits)).is_nan(), "{bits:x}");
+        }
+    }
+
+    #[test]
+    fn every_way_rounds_alike() {
+        let mut numbers = rough(PANEL, PANEL, 5);
+        (numbers[[3, 4]], numbers[[9, 9]], numbers[[31, 17]]) = (f32::from_bits(0x3f81_8000), f32::MAX, -f32::INFINITY);
+        for side in [Side::Left, Side::Right] {
+            let panels = Panels::from_array(numbers.view());
+            let lines: &Sums = panels.lines().first_chunk().unwrap();
+            let (mut found, mut expected) = ([Block::ZERO], [Block::ZERO]);
+            convert(side, lines, PANEL, &mut found);
+            pulp::Arch::new().dispatch(Convert { side, lines, blocks: &mut expected });
+            assert_eq!(found[0].0, expected[0].0, "{side:?}");
+        }
+    }
+
+    #[test]
     fn products_of_small_integers_are_exact() {
         for (m, k, n) in SHAPES {
             let (a, b) = (counting(m, k, 0), counting(k, n, 3));
-            for product in products(&a, &b) {
-                assert_eq!(product, a.dot(&b), "{m} {k} {n}");
+            for precision in BOTH {
+                for product in products(precision, &a, &b) {
+                    assert_eq!(product, a.dot(&b), "{precision:?} {m} {k} {n}");
+                }
             }
         }
     }
@@ -498,88 +748,127 @@ mod tests {
     /// units are more than what pieces leave out.
     #[test]
     fn products_are_as_exact_as_those_of_f32() {
+        let rounded = |x: &Array2<f32>| x.mapv(|v| f32::from_bits(round(v)));
         for (m, k, n) in SHAPES {
             let (a, b) = (rough(m, k, 0), rough(k, n, 1));
-            let wide = |x: &Array2<f32>| x.mapv(f64::from);
-            let (exact, sizes) = (wide(&a).dot(&wide(&b)), wide(&a).mapv(f64::abs).dot(&wide(&b).mapv(f64::abs)));
-            let (mut worst, mut worst_of_f32) = (0.0f64, 0.0f64);
-            for product in products(&a, &b) {
-                for ((at, &value), exact) in product.indexed_iter().zip(&exact) {
-                    let plain = (0..k).fold(0.0, |sum, j| a[[at.0, j]].mul_add(b[[j, at.1]], sum));
-                    assert!(value.is_finite(), "{value}");
-                    worst = worst.max((f64::from(value) - exact).abs() / sizes[at]);
-                    worst_of_f32 = worst_of_f32.max((f64::from(plain) - exact).abs() / sizes[at]);
+            for precision in BOTH {
+                let found = products(precision, &a, &b);
+                // Numbers of 8 bits have products of 16, which nothing is left out of.
+                let (a, b, room) = match precision {
+                    Precision::F32 => (a.clone(), b.clone(), 3.0),
+                    Precision::Bf16 => (rounded(&a), rounded(&b), 0.0),
+                };
+                let wide = |x: &Array2<f32>| x.mapv(f64::from);
+                let (exact, sizes) = (wide(&a).dot(&wide(&b)), wide(&a).mapv(f64::abs).dot(&wide(&b).mapv(f64::abs)));
+                let (mut worst, mut worst_of_f32) = (0.0f64, 0.0f64);
+                for product in found {
+                    for ((at, &value), exact) in product.indexed_iter().zip(&exact) {
+                        let plain = (0..k).fold(0.0, |sum, j| a[[at.0, j]].mul_add(b[[j, at.1]], sum));
+                        assert!(value.is_finite(), "{value}");
+                        worst = worst.max((f64::from(value) - exact).abs() / sizes[at]);
+                        worst_of_f32 = worst_of_f32.max((f64::from(plain) - exact).abs() / sizes[at]);
+                    }
                 }
+                // Sums of two products at a time round in another way than fused ones, no worse.
+                let most = 2.0 * worst_of_f32 + room * f64::from(f32::EPSILON);
+                assert!(worst <= most, "{precision:?} {m} {k} {n}: {worst} {worst_of_f32}");
             }
-            // Sums of two products at a time round in another way than fused ones, no worse.
-            assert!(worst <= 2.0 * worst_of_f32 + 3.0 * f64::from(f32::EPSILON), "{m} {k} {n}: {worst} {worst_of_f32}");
         }
     }
 
     #[test]
-    fn the_unit_multiplies_as_plain_loops_do() {
-        let block = |side, salt| {
-            let (mut block, numbers) = (Block::ZERO, rough(PANEL, PANEL, salt));
-            convert(side, Panels::from_array(numbers.view()).lines(), PANEL, &mut block);
-            block
-        };
-        let (left, right) = ([0, 1].map(|i| block(Side::Left, i)), [2, 3].map(|i| block(Side::Right, i)));
-        let start = [[3.0; PANEL]; PANEL];
-        let ahead = Ahead { start: start.as_ptr().cast(), stride: Ahead::BYTES };
-        for is_first in [true, false] {
-            let (mut found, mut expected) = (start, start);
-            Kernel::new().add(&left, &right, is_first, &mut found, ahead);
-            let (left, right) = (&left[..], &right[..]);
-            pulp::Arch::new().dispatch(super::Add { left, right, is_first, sums: &mut expected });
-            let numbers = found.as_flattened().iter().zip(expected.as_flattened());
-            // Sums of 64 products of up to 2¹².
-            numbers.for_each(|(a, b)| assert!((a - b).abs() < 0.02, "{a} {b}"));
+    fn every_way_multiplies_as_plain_loops_do() {
+        for precision in BOTH {
+            let blocks = |side, salt| {
+                let mut blocks = vec![Block::ZERO; precision.pieces()];
+                convert(side, Panels::from_array(rough(PANEL, PANEL, salt).view()).lines(), PANEL, &mut blocks);
+                blocks
+            };
+            let left = [blocks(Side::Left, 0), blocks(Side::Left, 1)].concat();
+            let right = [blocks(Side::Right, 2), blocks(Side::Right, 3)].concat();
+            let start = [[3.0; PANEL]; PANEL];
+            let ahead = Ahead { starts: [start.as_ptr().cast(); 2], stride: Ahead::BYTES };
+            for is_first in [true, false] {
+                let mut expected = Array2::from_elem((PANEL, PANEL), if is_first { 0.0 } else { 3.0 });
+                for (a, b) in [(0, 2), (1, 3)] {
+                    expected += &rough(PANEL, PANEL, a).dot(&rough(PANEL, PANEL, b));
+                }
+                // Sums of 64 products of up to 2¹², and of as many roundings to eight bits.
+                let room = if precision == Precision::F32 { 0.02 } else { 300.0 };
+                let plain = Kernel { precision, way: Way::Plain };
+                let found = [Kernel::new(precision), plain].map(|kernel| {
+                    let mut sums = start;
+                    kernel.add(&left, &right, is_first, &mut sums, ahead);
+                    for (a, b) in sums.as_flattened().iter().zip(&expected) {
+                        assert!((a - b).abs() < room, "{precision:?}: {a} {b}");
+                    }
+                    sums
+                });
+                let numbers = found[0].as_flattened().iter().zip(found[1].as_flattened());
+                numbers.for_each(|(a, b)| assert!((a - b).abs() < 0.02, "{precision:?}: {a} {b}"));
+            }
         }
     }
 
     #[test]
     fn what_is_no_number_shows_and_what_lies_beyond_does_not() {
-        let (mut a, b) = (rough(70, 100, 0), rough(100, 40, 1));
-        (a[[3, 99]], a[[64, 0]]) = (f32::NAN, f32::INFINITY);
-        for product in products(&a, &b) {
-            for (i, row) in product.outer_iter().enumerate() {
-                assert_eq!(row.iter().all(|v| v.is_finite()), i != 3 && i != 64, "row {i}");
+        for precision in BOTH {
+            let (mut a, b) = (rough(70, 100, 0), rough(100, 40, 1));
+            (a[[3, 99]], a[[64, 0]]) = (f32::NAN, f32::INFINITY);
+            for product in products(precision, &a, &b) {
+                for (i, row) in product.outer_iter().enumerate() {
+                    assert_eq!(row.iter().all(|v| v.is_finite()), i != 3 && i != 64, "row {i}");
+                }
             }
+            // Fewer columns and rows than there were: the old ones stay behind the last.
+            let mut left = Panels::from_array(Array2::from_elem((40, 96), f32::NAN).view());
+            let mut right = Panels::from_array(Array2::from_elem((96, 40), f32::NAN).view());
+            left.set_columns(70);
+            right.set_rows(70);
+            let (a, b) = (rough(40, 70, 0), rough(70, 40, 1));
+            left.assign(a.view());
+            right.assign(b.view());
+            let mut columns = Pieces::new(precision);
+            columns.assign_right(&right);
+            let mut out = Panels::zeros(40, 40);
+            multiply(&left, &columns, &mut out, vec![()], |_, ()| ());
+            assert_eq!(out.to_array(), products(precision, &a, &b)[0]);
         }
-        // Fewer columns and rows than there were: the old ones stay behind the last.
-        let mut left = Panels::from_array(Array2::from_elem((40, 96), f32::NAN).view());
-        let mut right = Panels::from_array(Array2::from_elem((96, 40), f32::NAN).view());
-        left.set_columns(70);
-        right.set_rows(70);
-        let (a, b) = (rough(40, 70, 0), rough(70, 40, 1));
-        left.assign(a.view());
-        right.assign(b.view());
-        let mut columns = Pieces::default();
-        columns.assign_right(&right);
-        let mut out = Panels::zeros(40, 40);
-        multiply(&left, &columns, &mut out, vec![()], |_, ()| ());
-        assert_eq!(out.to_array(), products(&a, &b)[0]);
     }
 
     #[test]
     fn threads_do_not_change_a_bit() {
         let (a, b) = (rough(700, 300, 0), rough(300, 100, 1));
-        let with = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| products(&a, &b))
-        };
-        assert_eq!(with(1), with(2));
+        for precision in BOTH {
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| products(precision, &a, &b))
+            };
+            assert_eq!(with(1), with(2));
+        }
     }
 
     #[test]
-    fn pieces_pay_for_large_products_of_f32_alone() {
-        assert!(!Pieces::pay::<f64>(1024, 1024, 128) && !Pieces::pay::<f32>(10, 1024, 128));
-        assert_eq!(Pieces::pay::<f32>(1024, 1024, 128), available());
+    fn large_products_of_f32_alone_are_made_in_pieces() {
+        for precision in BOTH {
+            assert!(!precision.in_pieces::<f64>(1024, 1024, 128) && !precision.in_pieces::<f32>(10, 1024, 128));
+        }
+        assert_eq!(Precision::F32.in_pieces::<f32>(1024, 1024, 128), available());
+        assert!(Precision::Bf16.in_pieces::<f32>(1024, 1024, 128));
     }
 
     #[test]
     #[should_panic = "pieces are of f32"]
     fn pieces_of_f64_are_refused() {
         Pieces::default().assign_left(&Panels::<f64>::zeros(3, 3));
+    }
+
+    #[test]
+    #[should_panic = "as many pieces"]
+    fn operands_of_two_kinds_are_refused() {
+        let (mut left, mut right) = (Pieces::new(Precision::Bf16), Pieces::default());
+        left.assign_left(&Panels::<f32>::zeros(3, 3));
+        right.assign_right(&Panels::<f32>::zeros(3, 3));
+        multiply_tiles(&left, &right, [&mut Panels::<f32>::zeros(3, 3)], &AddTo);
     }
 }

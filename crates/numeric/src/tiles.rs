@@ -187,6 +187,29 @@ fn add<T: Element, S: Simd, const R: usize, const A: usize>(
     *sums = held;
 }
 
+/// out (R lines) += left (R lines) · right (32 lines).
+#[inline(always)]
+pub(crate) fn add_lines<T: Element, S: Simd, const R: usize>(
+    simd: S,
+    left: &[Line<T>],
+    right: &[Line<T>; PANEL],
+    out: &mut [Line<T>],
+) {
+    let pairs: &[Pair<T, S>] = T::vectors::<S>(right.as_flattened()).as_chunks().0;
+    let each_line = PANEL / lanes::<T, S>() / 2;
+    for half in 0..each_line {
+        let mut sums = [[T::splat(simd, T::zero()); 2]; R];
+        for (sum, line) in sums.iter_mut().zip(out.iter()) {
+            *sum = T::vectors::<S>(line).as_chunks().0[half];
+        }
+        let ahead = Ahead { starts: [], stride: 0 };
+        add::<T, S, R, 0>(simd, (left.as_flattened(), 0), pairs, each_line, half, &mut sums, ahead);
+        for (line, sum) in out.iter_mut().zip(sums) {
+            T::vectors_mut::<S>(line).as_chunks_mut().0[half] = sum;
+        }
+    }
+}
+
 /// sums[r] += left[r] · right for one row of the right operand.
 #[inline(always)]
 fn add_one<T: Element, S: Simd, const R: usize>(simd: S, left: &[T], [b0, b1]: Pair<T, S>, sums: &mut [Pair<T, S>; R]) {
@@ -220,7 +243,7 @@ impl<T, const A: usize> Ahead<'_, T, A> {
 
 /// Has a line of the cache on its way before it is asked for; nothing happens where there is none.
 #[inline(always)]
-fn prefetch<T>(at: *const T) {
+pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "there is no safe word for it")]
     // SAFETY: it reads nothing, and never faults.

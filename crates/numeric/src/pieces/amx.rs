@@ -1,7 +1,7 @@
 //! Intel's Advanced Matrix Extensions: one instruction multiplies 16 × 32 by 32 × 16 numbers of bfloat16 and adds the products up
 //! in f32. `std` has no stable names for them, hence assembly.
 
-use super::{Ahead, Block, Sums};
+use super::{Ahead, Block, Precision, Sums};
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::marker::PhantomData;
@@ -64,6 +64,60 @@ macro_rules! multiply {
     };
 }
 
+/// Fetches lines of the cache ahead.
+macro_rules! fetch {
+    ($($at:literal),*) => { concat!($("prefetcht1 [{ahead} + ", $at, "]\n"),*) };
+}
+
+/// Adds up the products of so many steps. The blocks of a step take so many bytes of each operand, and these are its instructions.
+macro_rules! steps {
+    ($steps:expr, $left:ident, $right:ident, $is_first:ident, $sums:ident, $ahead:ident, $bytes:literal, $($line:expr),*) => {{
+        let steps = $steps;
+        if steps == 0 {
+            return;
+        }
+        // SAFETY: the tiles are configured (there is a `self`) and the compiler knows of none. They are loaded from `steps` times
+        // those bytes of each operand, which are its blocks of 2,048 bytes, and from and to the 4,096 bytes of the sums. What is fetched ahead
+        // is not read, and nothing happens where there is nothing.
+        #[expect(unsafe_code, reason = "there is no safe word for the instructions")]
+        unsafe {
+            asm!(
+                "test {first:e}, {first:e}",
+                "jz 3f",
+                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+                "jmp 2f",
+                "3:",
+                "tileloadd tmm0, [{sums} + 2*{row}]",
+                "tileloadd tmm1, [{sums} + 2*{row} + 64]",
+                "tileloadd tmm2, [{sums} + 2*{row} + 2048]",
+                "tileloadd tmm3, [{sums} + 2*{row} + 2112]",
+                "2:",
+                $($line,)*
+                concat!("add {left}, ", $bytes),
+                "add {ahead}, {stride}",
+                concat!("add {right}, ", $bytes),
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + 2*{row}], tmm0",
+                "tilestored [{sums} + 2*{row} + 64], tmm1",
+                "tilestored [{sums} + 2*{row} + 2048], tmm2",
+                "tilestored [{sums} + 2*{row} + 2112], tmm3",
+                first = in(reg) u32::from($is_first),
+                left = inout(reg) $left.as_ptr() => _,
+                right = inout(reg) $right.as_ptr() => _,
+                steps = inout(reg) steps => _,
+                sums = in(reg) $sums.as_mut_ptr(),
+                row = in(reg) 64usize,
+                ahead = inout(reg) $ahead.starts[0] => _,
+                stride = in(reg) $ahead.stride,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }};
+}
+
 /// Eight tiles of 16 rows of 64 bytes, on this thread as long as it lives.
 pub(super) struct Tiles(PhantomData<*const ()>);
 
@@ -93,62 +147,57 @@ impl Tiles {
         Some(Self(PhantomData))
     }
 
-    /// sums ← left · right, or added to what is there.
+    /// sums ← left · right, or added to what is there; as many blocks of both.
     ///
-    /// Of each step's nine products of pieces six are made: see [`super`]. Operands change one
+    /// Of each step's nine products of three pieces six are made: see [`super`]. Operands change one
     /// at a time, so that a tile is loaded for every 1.7 multiplications.
-    #[expect(unsafe_code, reason = "there is no safe word for the instructions")]
     #[expect(clippy::unused_self, reason = "that there is one says that the tiles are configured")]
-    pub(super) fn add(&self, left: &[Block], right: &[Block], is_first: bool, sums: &mut Sums, ahead: Ahead) {
-        let steps = left.len().min(right.len());
-        if steps == 0 {
-            if is_first {
-                sums.as_flattened_mut().fill(0.0);
-            }
-            return;
-        }
-        // SAFETY: the tiles are configured (there is a `self`) and the compiler knows of none. They are loaded from `steps` blocks
-        // of 6,144 bytes of each operand and from and to the 4,096 bytes of the sums. What is fetched ahead is not read, and nothing happens
-        // where there is nothing.
-        unsafe {
-            asm!(
-                "test {first:e}, {first:e}",
-                "jz 3f",
-                "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-                "jmp 2f",
-                "3:",
-                "tileloadd tmm0, [{sums} + 2*{row}]",
-                "tileloadd tmm1, [{sums} + 2*{row} + 64]",
-                "tileloadd tmm2, [{sums} + 2*{row} + 2048]",
-                "tileloadd tmm3, [{sums} + 2*{row} + 2112]",
-                "2:",
-                left!(0), right!(4096), multiply!(0, 64, 128),
-                right!(2048), multiply!(192, 256, 320),
-                left!(2048), multiply!(384, 448, 512),
-                right!(0), multiply!(576, 640, 704),
-                left!(4096), multiply!(768, 832, 896),
-                left!(0), multiply!(960, 960, 960),
-                "add {left}, 6144",
-                "add {ahead}, {stride}",
-                "add {right}, 6144",
-                "dec {steps}",
-                "jnz 2b",
-                "tilestored [{sums} + 2*{row}], tmm0",
-                "tilestored [{sums} + 2*{row} + 64], tmm1",
-                "tilestored [{sums} + 2*{row} + 2048], tmm2",
-                "tilestored [{sums} + 2*{row} + 2112], tmm3",
-                first = in(reg) u32::from(is_first),
-                left = inout(reg) left.as_ptr() => _,
-                right = inout(reg) right.as_ptr() => _,
-                steps = inout(reg) steps => _,
-                sums = in(reg) sums.as_mut_ptr(),
-                row = in(reg) 64usize,
-                ahead = inout(reg) ahead.start => _,
-                stride = in(reg) ahead.stride,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
+    pub(super) fn add(
+        &self,
+        precision: Precision,
+        left: &[Block],
+        right: &[Block],
+        is_first: bool,
+        sums: &mut Sums,
+        ahead: Ahead,
+    ) {
+        debug_assert_eq!(left.len(), right.len());
+        match precision {
+            Precision::F32 => steps!(
+                left.len() / 3,
+                left,
+                right,
+                is_first,
+                sums,
+                ahead,
+                "6144",
+                left!(0),
+                right!(4096),
+                multiply!(0, 64, 128),
+                right!(2048),
+                multiply!(192, 256, 320),
+                left!(2048),
+                multiply!(384, 448, 512),
+                right!(0),
+                multiply!(576, 640, 704),
+                left!(4096),
+                multiply!(768, 832, 896),
+                left!(0),
+                multiply!(960, 960, 960)
+            ),
+            Precision::Bf16 => steps!(
+                left.len(),
+                left,
+                right,
+                is_first,
+                sums,
+                ahead,
+                "2048",
+                left!(0),
+                right!(0),
+                multiply!(0, 64, 128),
+                fetch!(192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960)
+            ),
         }
     }
 }
