@@ -10,6 +10,7 @@
 use crate::element::Element;
 use crate::element::sealed::Vectors;
 use crate::matmul::matmul_here;
+use crate::tiles::prefetch;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, CowArray, Ix2};
 use pulp::{Simd, WithSimd};
 
@@ -154,8 +155,16 @@ impl<T: Element> Scores<'_, '_, T> {
                 // The last group is filled up with its last row.
                 let rows: [&[T]; R] = std::array::from_fn(|r| rows[r.min(height - 1)]);
                 let rows = rows.map(|row| &T::vectors::<S>(row)[vectors.clone()]);
+                // Rows that will be next, or these again.
+                let next = std::array::from_fn(|r| self.rows[(first + R + r).min(self.rows.len() - 1)]);
+                let next = next.map(|row: &[T]| &T::vectors::<S>(row)[vectors.clone()]);
                 for (group, out) in self.out.chunks_mut(CLASSES).enumerate() {
-                    let sums = sums::<T, S, R>(simd, rows, &packed[group * whole..][vectors.clone()]);
+                    let weights = &packed[group * whole..][vectors.clone()];
+                    let sums = if group == 0 {
+                        sums::<T, S, R, true>(simd, rows, weights, next)
+                    } else {
+                        sums::<T, S, R, false>(simd, rows, weights, next)
+                    };
                     for (c, out) in out.iter_mut().enumerate() {
                         out[first..first + height].iter_mut().zip(&sums).for_each(|(out, sums)| *out += sums[c]);
                     }
@@ -171,16 +180,21 @@ impl<T: Element> Scores<'_, '_, T> {
     }
 }
 
-/// The sums of R rows with five classes over whole vectors.
+/// The sums of R rows with five classes over whole vectors; meanwhile, where that is wanted, the next rows are fetched: rows are short,
+/// and each begins on another page, where the processor does not see it coming.
 #[inline(always)]
-fn sums<T: Element, S: Simd, const R: usize>(
+fn sums<T: Element, S: Simd, const R: usize, const FETCH: bool>(
     simd: S,
     rows: [&[T::Vector<S>]; R],
     weights: &[[T::Vector<S>; CLASSES]],
+    next: [&[T::Vector<S>]; R],
 ) -> [[T; CLASSES]; R] {
-    let rows = rows.map(|row| &row[..weights.len()]);
+    let (rows, next) = (rows.map(|row| &row[..weights.len()]), next.map(|row| &row[..weights.len()]));
     let mut sums = [[T::splat(simd, T::zero()); CLASSES]; R];
     for (j, weights) in weights.iter().enumerate() {
+        if FETCH {
+            next.iter().for_each(|row| prefetch(&raw const row[j]));
+        }
         for (sums, row) in sums.iter_mut().zip(&rows) {
             let x = row[j];
             for (sum, &weight) in sums.iter_mut().zip(weights) {
