@@ -16,6 +16,17 @@ PROGRAM = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "release", 
 CIFAR = os.path.join(WORK, "data", "cifar-10-batches-bin")
 DIGITS = os.path.join(WORK, "data", "sign-digits")
 
+
+def rounded(experiment):
+    """The experiment in a file of its own, with networks whose training multiplies bfloat16."""
+    with open(os.path.join("reports", experiment, "experiment.toml")) as file:
+        text = file.read().replace('kind = "mlp"', 'kind = "mlp", precision = "bf16"')
+    path = os.path.join(WORK, f"{experiment}-bf16.toml")
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
 # (experiment, dataset or None, seconds allowed, MB allowed, {pipeline: (least, greatest) accuracy}). Pipelines of an
 # experiment that are not named are not run: those of coates-2011 with more words take minutes each. Nor is cifar-10-strong,
 # whose mlp-deep is promised 65% in under 30 minutes and takes about as long as all of these together.
@@ -24,6 +35,8 @@ RUNS = [
     ("fashion-mnist", None, 270, 2048, {
         "pixels-softmax": (0.843, 1), "pixels-knn": (0.8544, 0.8564), "hog-softmax": (0.879, 1),
         "hog-svm": (0.902, 1), "mlp-2": (0.890, 1)}),
+    # 89.57% was found, 89.56% without rounding.
+    (rounded("fashion-mnist"), None, 120, 2048, {"mlp-2": (0.890, 1)}),
     ("cifar-10", CIFAR, 1200, 4096, {
         "pixels-softmax": (0.410, 1), "pixels-knn": (0.3388, 0.3408), "hog-softmax": (0.545, 1), "mlp-3": (0.55, 1)}),
     ("course-features", CIFAR, 300, 2048, {"hog-color-svm": (0.488, 1), "hog-color-mlp": (0.59, 1)}),
@@ -45,7 +58,7 @@ FEWER = {"imagenet-2011": 600}
 
 def run(experiment, dataset, pipelines):
     command = [PROGRAM, "run", experiment, "--seeds", "1", "--threads", "2", "--json", "--fresh",
-               "--out", os.path.join(WORK, "runs", experiment)]
+               "--out", os.path.join(WORK, "runs", os.path.basename(experiment))]
     if experiment in FEWER:
         command += ["--train-size", str(FEWER[experiment])]
     if dataset:

@@ -58,8 +58,8 @@
 //! because one row alone has to score as it does among others; they take two groups of six rows at a time since.
 //!
 //! With `precision = "bf16"` large products round their operands to bfloat16 ([`bakeoff_numeric::Precision`]), for a training that is
-//! faster and not the same. Two threads of a Zen 4, medians of three turns in `benches/peers/whole.py`: `mlp-3` in 30.2 s instead of 46.7
-//! (56.92 and 56.66%), `mlp-2` in 8.5 s instead of 10.8 (89.57 and 89.56%). `perf` of such steps of
+//! faster and not the same. Two threads of a Zen 4, medians of three turns in `benches/peers/whole.py`: `mlp-3` in 29.9 s instead of 44.7
+//! (56.92 and 56.66%), `mlp-2` in 7.4 s instead of 11.5 (89.57 and 89.56%). `perf` of such steps of
 //! 3072-1024-1024-10: 66% products, 11% the optimiser in their tiles, whose weights and velocities come from memory, 8% rounding.
 
 pub mod activation;

@@ -805,7 +805,7 @@ mod tests {
                     sums
                 });
                 let numbers = found[0].as_flattened().iter().zip(found[1].as_flattened());
-                numbers.for_each(|(a, b)| assert!((a - b).abs() < 0.02, "{precision:?}: {a} {b}"));
+                numbers.for_each(|(a, b)| assert!((a - b).abs() < 0.05, "{precision:?}: {a} {b}"));
             }
         }
     }
