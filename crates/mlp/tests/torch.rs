@@ -131,7 +131,7 @@ const WIDTHS: [usize; 4] = [256, 256, 128, 10];
 fn hashed(count: usize, salt: u64, scale: f64) -> Vec<f32> {
     let word = |i: u64| {
         let word = (i * 2_654_435_761 + salt * 40_503) & 0xffff_ffff;
-        (word ^ (word >> 15)) * 2_246_822_519 & 0xffff_ffff
+        ((word ^ (word >> 15)) * 2_246_822_519) & 0xffff_ffff
     };
     (0..count as u64).map(|i| ((word(i) as f64 / f64::from(1_u32 << 31) - 1.0) * scale) as f32).collect()
 }

@@ -121,9 +121,12 @@ const TOGETHER: [u16; PANEL] = {
 fn round(one: &Half, other: &Half) -> [u32; LANES] {
     // SAFETY: all are 64 bytes of any bits.
     unsafe {
-        let (one, other): (__m512, __m512) = (transmute(*one), transmute(*other));
-        let rounded: __m512i = transmute(_mm512_cvtne2ps_pbh(other, one));
-        transmute(_mm512_permutexvar_epi16(transmute::<[u16; PANEL], __m512i>(TOGETHER), rounded))
+        let (one, other) = (transmute::<Half, __m512>(*one), transmute::<Half, __m512>(*other));
+        let rounded = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(other, one));
+        transmute::<__m512i, [u32; LANES]>(_mm512_permutexvar_epi16(
+            transmute::<[u16; PANEL], __m512i>(TOGETHER),
+            rounded,
+        ))
     }
 }
 
