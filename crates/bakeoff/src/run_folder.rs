@@ -95,16 +95,17 @@ fn look_at(folder: &Path) -> anyhow::Result<Place> {
         Ok(_) => {}
     }
     let store = folder.join(STORE);
-    if store.exists() {
-        let opened = Store::open(&store);
-        let store = opened.with_context(|| format!("{} cannot be continued; --out names another", folder.display()))?;
-        return Ok(Place::Run(store.run().digest));
+    let continued = || format!("{} cannot be continued; --out names another", folder.display());
+    if Store::is_begun(&store).with_context(continued)? {
+        return Ok(Place::Run(Store::open(&store).with_context(continued)?.run().digest));
     }
     for entry in fs::read_dir(folder).with_context(about)? {
         let name = entry.with_context(about)?.file_name();
         let is_ours = [EXPERIMENT, HOST, MODELS, STATES, PICTURES, REPORT, LOCK]
             .iter()
-            .any(|ours| name == *ours || name == *temporary_name(ours));
+            .any(|ours| name == *ours || name == *temporary_name(ours))
+            // And what a database that was never begun may lie beside.
+            || ["", "-wal", "-shm", "-journal"].iter().any(|part| name == *format!("{STORE}{part}"));
         if !is_ours {
             return Ok(Place::Foreign);
         }
@@ -240,6 +241,11 @@ mod tests {
         fs::write(room.path().join(EXPERIMENT), "x").unwrap();
         fs::write(room.path().join(temporary_name(HOST)), "x").unwrap();
         assert_eq!(choose(room.path(), &digest("a"), false).unwrap(), room.path());
+        // Between the making of the store's file and the first write to it.
+        fs::write(room.path().join(STORE), "").unwrap();
+        assert_eq!(choose(room.path(), &digest("a"), false).unwrap(), room.path());
+        make_run(room.path(), &digest("a"));
+        assert_eq!(choose(room.path(), &digest("b"), false).unwrap(), numbered(room.path(), 2));
     }
 
     #[test]

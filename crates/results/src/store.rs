@@ -138,6 +138,25 @@ impl Store {
         })
     }
 
+    /// Whether there is a store at a path. Who is killed while making one leaves a file without tables, which [`Store::create_or_open`] fills.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`], [`StoreError::Damaged`], [`StoreError::Busy`] or, for what the system reports, [`StoreError::Sqlite`].
+    pub fn is_begun(path: &Path) -> Result<bool, StoreError> {
+        if !path.is_file() {
+            return Ok(false);
+        }
+        match connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
+            Ok(connection) => match is_blank(&connection).map_err(|e| StoreError::of(path, e)) {
+                // What may not be written to is for those who only read it.
+                Err(StoreError::Sqlite { source, .. }) if is_denied(&source) => Ok(true),
+                blank => blank.map(|is_blank| !is_blank),
+            },
+            Err(StoreError::Sqlite { source, .. }) if is_denied(&source) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens an existing store. A folder that may not be written to is no hindrance to reading.
     ///
     /// # Errors

@@ -126,6 +126,25 @@ fn rows_that_contradict_the_run_are_not_stored() {
 }
 
 #[test]
+fn a_store_that_was_killed_while_it_was_made_is_made_again() {
+    let (_folder, path) = fresh();
+    assert!(!Store::is_begun(&path).unwrap() && !path.exists());
+    // Before the first write, and after the switch to WAL.
+    fs::write(&path, b"").unwrap();
+    assert!(!Store::is_begun(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() > 0 && !Store::is_begun(&path).unwrap());
+    drop(Store::create_or_open(&path, &sample()).unwrap());
+    assert!(Store::is_begun(&path).unwrap());
+    fs::write(
+        &path,
+        "no database, but a text that is longer than the hundred bytes of a header of SQLite's files".repeat(3),
+    )
+    .unwrap();
+    assert!(matches!(Store::is_begun(&path).unwrap_err(), StoreError::Foreign { .. }));
+}
+
+#[test]
 fn files_that_are_no_stores_are_named_and_left_alone() {
     let (folder, path) = fresh();
     assert!(matches!(Store::open(&path).unwrap_err(), StoreError::Missing { .. }));

@@ -230,7 +230,7 @@ pub(crate) fn open_store(folder: &Path, prepared: &Prepared) -> anyhow::Result<S
     let Prepared { host, material, plan, .. } = prepared;
     let path = folder.join(STORE);
     let mut record = plan.record(material, host.record());
-    if !path.exists() {
+    if !Store::is_begun(&path)? {
         record.noise = Some(noise::measured());
         run_folder::write(&folder.join(EXPERIMENT), &record.as_written)?;
         run_folder::write(&folder.join(HOST), format!("{}\n", serde_json::to_string_pretty(&record.host)?))?;
