@@ -32,7 +32,7 @@
 //! With [`Precision::Bf16`] a number is its first piece alone, the nearest bfloat16. That is asked for and never chosen, so it does
 //! not depend on the processor: the matrix unit multiplies the pieces, else vectors do that take bfloat16 (AVX-512 BF16, two pairs of
 //! numbers a lane), else vectors of f32 do, into which words are taken apart again. Sums of f32 differ in last bits from one to the other. The last way
-//! is for the same result and not for speed: with it, 200 steps of 3072-1024-1024-10 took 5.7 s where those of f32 took 2.5.
+//! is for the same roundings and not for speed: with it, 200 steps of 3072-1024-1024-10 took 5.7 s where those of f32 took 2.5.
 //!
 //! A core of a Zen 4 made 225 GFLOP/s of it in a bare loop over the first cache, of 233 in registers alone, where 115 is its peak in f32 (a scratch program). Sums
 //! stay in registers for four steps of 32 columns, because storing them took a tenth of the time (207 GFLOP/s). Fetching what a tile's

@@ -146,14 +146,11 @@ impl Store {
         if !path.is_file() {
             return Ok(false);
         }
-        match connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE) {
-            Ok(connection) => match is_blank(&connection).map_err(|e| StoreError::of(path, e)) {
-                // What may not be written to is for those who only read it.
-                Err(StoreError::Sqlite { source, .. }) if is_denied(&source) => Ok(true),
-                blank => blank.map(|is_blank| !is_blank),
-            },
+        let connected = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        match connected.and_then(|connection| is_blank(&connection).map_err(|e| StoreError::of(path, e))) {
+            // What may not be written to is for those who only read it.
             Err(StoreError::Sqlite { source, .. }) if is_denied(&source) => Ok(true),
-            Err(error) => Err(error),
+            blank => blank.map(|is_blank| !is_blank),
         }
     }
 

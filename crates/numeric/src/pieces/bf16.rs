@@ -1,7 +1,6 @@
 //! Vectors of bfloat16: one instruction (AVX-512 BF16) adds to each of sixteen f32 the products of two pairs of numbers.
 //!
-//! A Zen 4 makes twice as many multiply-adds with it as of f32; an Intel as many, where the matrix unit is beside it. It reads words as
-//! blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
+//! A Zen 4 makes twice as many multiply-adds with it as of f32 (see [`super`]). It reads words as blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
 
 use super::{Ahead, Block, Half, PANEL, Side, Sums};
 use crate::tiles::prefetch;
