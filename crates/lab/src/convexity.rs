@@ -158,8 +158,7 @@ impl Net {
     /// The mean softmax loss at these numbers.
     fn loss(&self, numbers: &[f64]) -> f64 {
         let mut network = self.network.clone();
-        let mut values = numbers.iter();
-        network.for_each_number(|w| *w = values.next().copied().unwrap_or(f64::NAN));
+        network.set_numbers(numbers);
         let mut scores = Array2::zeros((self.y.len(), K));
         network.scores_into(self.x.view(), scores.view_mut());
         Loss::Softmax.into_gradient(scores.view_mut(), &self.y) / self.y.len() as f64

@@ -132,8 +132,7 @@ impl Problem {
 
     fn loss(&self, numbers: &[f64]) -> f64 {
         let mut network = self.network.clone();
-        let mut values = numbers.iter();
-        network.for_each_number(|w| *w = values.next().copied().unwrap_or(f64::NAN));
+        network.set_numbers(numbers);
         let mut scores = Array2::zeros((self.y.len(), network.outputs()));
         network.scores_into(self.x.view(), scores.view_mut());
         let weights: Vec<f64> =

@@ -8,7 +8,7 @@
 use crate::activation::Activation;
 use bakeoff_core::Seed;
 use bakeoff_numeric::{Element, matmul_here};
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, ArrayViewMutD, Axis};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -325,25 +325,48 @@ impl<T: Element> Network<T> {
         numbers
     }
 
+    /// Takes over other numbers, in the order of [`Network::numbers`].
+    ///
+    /// # Panics
+    /// When there are not as many as the network has.
+    pub fn set_numbers(&mut self, numbers: &[T]) {
+        let mut rest = numbers;
+        for mut part in self.parts_mut() {
+            let Some((own, others)) = rest.split_at_checked(part.len()) else { panic!("too few numbers: {}", numbers.len()) };
+            match part.as_slice_mut() {
+                Some(part) => part.copy_from_slice(own),
+                None => part.iter_mut().zip(own).for_each(|(number, own)| *number = *own),
+            }
+            rest = others;
+        }
+        assert!(rest.is_empty(), "too many numbers: {}", numbers.len());
+    }
+
     /// Calls `each` with every number in the order of [`Network::numbers`], to change it.
     pub fn for_each_number(&mut self, mut each: impl FnMut(&mut T)) {
+        self.parts_mut().iter_mut().for_each(|part| part.iter_mut().for_each(&mut each));
+    }
+
+    /// All numbers in the order of [`Network::numbers`], array by array.
+    fn parts_mut(&mut self) -> Vec<ArrayViewMutD<'_, T>> {
+        let mut parts = Vec::new();
         for stage in &mut self.stages {
-            match stage {
+            let (affines, vectors) = match stage {
                 Stage::Dense(Dense { affine, norm, .. }) => {
-                    affine.w.iter_mut().chain(&mut affine.b).for_each(&mut each);
-                    if let Some(norm) = norm {
-                        let statistics = norm.mean.iter_mut().chain(&mut norm.variance);
-                        norm.gamma.iter_mut().chain(&mut norm.beta).chain(statistics).for_each(&mut each);
-                    }
+                    let vectors = norm.as_mut().map(|n| vec![&mut n.gamma, &mut n.beta, &mut n.mean, &mut n.variance]);
+                    (vec![affine], vectors.unwrap_or_default())
                 }
                 Stage::Residual(Residual { norm, expand, contract, .. }) => {
-                    norm.gamma.iter_mut().chain(&mut norm.beta).for_each(&mut each);
-                    for affine in [expand, contract] {
-                        affine.w.iter_mut().chain(&mut affine.b).for_each(&mut each);
-                    }
+                    parts.extend([&mut norm.gamma, &mut norm.beta].map(|v| v.view_mut().into_dyn()));
+                    (vec![expand, contract], Vec::new())
                 }
+            };
+            for Affine { w, b } in affines {
+                parts.extend([w.view_mut().into_dyn(), b.view_mut().into_dyn()]);
             }
+            parts.extend(vectors.into_iter().map(|v| v.view_mut().into_dyn()));
         }
+        parts
     }
 }
 

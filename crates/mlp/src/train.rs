@@ -212,8 +212,8 @@ impl<'a> Training<'a> {
     /// The network to keep: the best, where one is told from the others.
     fn model(&self) -> Network<f32> {
         let Some(best) = &self.best else { return self.present() };
-        let (mut network, mut numbers) = (self.start.clone(), best.numbers.iter());
-        network.for_each_number(|value| *value = numbers.next().copied().unwrap_or(f32::NAN));
+        let mut network = self.start.clone();
+        network.set_numbers(&best.numbers);
         network
     }
 

@@ -1,6 +1,7 @@
 //! The two floats and their vectors, so that one kernel serves both: networks train in f32 and are checked in f64 by
 //! the same code.
 
+use crate::matmul::Gemm;
 use ndarray::NdFloat;
 use pulp::{Simd, WithSimd};
 
@@ -35,6 +36,7 @@ impl Element for f64 {
 }
 
 pub(crate) mod sealed {
+    use crate::matmul::Gemm;
     use pulp::Simd;
 
     /// Vector operations of the kernels.
@@ -53,6 +55,8 @@ pub(crate) mod sealed {
         fn sum<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
         /// eˣ for x ≤ 0, as vectors of the type can have it.
         fn exp_below_zero(self) -> Self;
+        /// The matrix product of the `gemm` crates.
+        fn gemm() -> Gemm<Self>;
         /// The same numbers where they are f32, else none.
         fn as_f32(values: &[Self]) -> &[f32];
         /// The same, to write.
@@ -91,6 +95,10 @@ impl sealed::Vectors for f32 {
     #[inline(always)]
     fn exp_below_zero(self) -> Self {
         crate::exp::exp_below_zero(self)
+    }
+
+    fn gemm() -> Gemm<Self> {
+        gemm_f32::gemm::f32::get_gemm_fn()
     }
 
     #[inline(always)]
@@ -135,6 +143,10 @@ impl sealed::Vectors for f64 {
     #[inline(always)]
     fn exp_below_zero(self) -> Self {
         self.exp()
+    }
+
+    fn gemm() -> Gemm<Self> {
+        gemm_f64::gemm::f64::get_gemm_fn()
     }
 
     #[inline(always)]

@@ -1,11 +1,16 @@
-//! Matrix products into buffers that exist: the one place that calls the `gemm` crate.
+//! Matrix products into buffers that exist: the one place that calls the `gemm` crates.
+//!
+//! Those of f32 and of f64 are called themselves, and not the crate `gemm` around them, which brings two more along for complex
+//! numbers: 9 s of a processor in a build whose program never calls them. What it does before it calls is done here: [`turned`].
 //!
 //! `gemm` chooses AVX-512, AVX2 or portable code at run time. Against ndarray's `.dot` it was measured at 1.1 to 2.7
 //! times the speed on the shapes of training steps (two threads; `.dot` also allocates and zeroes its result). Its
 //! bits are the same on any number of threads, but not for another number of rows: score through [`score_rows`] where
 //! a row's result may not depend on its neighbours.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, NdFloat, s};
+use crate::element::Element;
+use gemm_common::Parallelism;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 /// Multiply-adds below which a second thread costs more than it brings (64×100×1000 gains nothing from two).
@@ -15,7 +20,7 @@ const ONE_THREAD_BELOW: usize = 8_000_000;
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn matmul<T: NdFloat>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
+pub fn matmul<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
     let threads = if a.nrows() * a.ncols() * b.ncols() < ONE_THREAD_BELOW { 1 } else { rayon::current_num_threads() };
     product(a, b, None, c, threads);
 }
@@ -24,7 +29,7 @@ pub fn matmul<T: NdFloat>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayVi
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn matmul_here<T: NdFloat>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
+pub fn matmul_here<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
     product(a, b, None, c, 1);
 }
 
@@ -32,28 +37,55 @@ pub fn matmul_here<T: NdFloat>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: Ar
 ///
 /// # Panics
 /// When the shapes do not fit.
-pub fn matmul_add_here<T: NdFloat>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
+pub fn matmul_add_here<T: Element>(a: ArrayView2<'_, T>, b: ArrayView2<'_, T>, c: ArrayViewMut2<'_, T>) {
     product(a, b, Some(T::one()), c, 1);
 }
 
+/// A product of the `gemm` crates: m, n, k; what is written, its strides from column to column and from row to row, and whether it is
+/// read; the left and the right operand with theirs; the factors of what was there and of the product; which of the three are
+/// conjugated, which says nothing about real numbers; and the threads.
+pub(crate) type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
+
 /// c ← beta · c + a b; without beta, c is only written.
-#[expect(unsafe_code, reason = "the gemm crate takes pointers; shapes are asserted and views own what they point to")]
-fn product<T: NdFloat>(
+#[expect(unsafe_code, reason = "the gemm crates take pointers; shapes are asserted and views own what they point to")]
+fn product<T: Element>(
     a: ArrayView2<'_, T>,
     b: ArrayView2<'_, T>,
     beta: Option<T>,
-    mut c: ArrayViewMut2<'_, T>,
+    c: ArrayViewMut2<'_, T>,
     threads: usize,
 ) {
     let ((m, p), (p2, n)) = (a.dim(), b.dim());
     assert!(p == p2 && c.dim() == (m, n), "product of {:?} and {:?} into {:?}", a.dim(), b.dim(), c.dim());
+    let (a, b, mut c) = turned(a.view(), b.view(), c);
+    let ((m, p), n) = (a.dim(), b.ncols());
     let strides = |s: &[isize]| (s[0], s[1]);
     let ((a_rows, a_cols), (b_rows, b_cols)) = (strides(a.strides()), strides(b.strides()));
     let (c_rows, c_cols) = strides(c.strides());
-    let parallelism = if threads > 1 { gemm::Parallelism::Rayon(threads) } else { gemm::Parallelism::None };
+    let parallelism = if threads > 1 { Parallelism::Rayon(threads) } else { Parallelism::None };
     // SAFETY: the three views are valid for their shapes and strides, c is borrowed exclusively, and the shapes fit.
     unsafe {
-        gemm::gemm(
+        T::gemm()(
             m,
             n,
             p,
@@ -75,6 +107,34 @@ fn product<T: NdFloat>(
             parallelism,
         );
     }
+}
+
+/// The same product in the order that the kernels want: columns of c as far apart as its rows or farther, and no stride of c nor any
+/// along the sums below 0.
+fn turned<'a, 'c, T>(
+    a: ArrayView2<'a, T>,
+    b: ArrayView2<'a, T>,
+    c: ArrayViewMut2<'c, T>,
+) -> (ArrayView2<'a, T>, ArrayView2<'a, T>, ArrayViewMut2<'c, T>) {
+    let is_row_major = c.strides()[1].abs() < c.strides()[0].abs();
+    let (mut a, mut b, mut c) = if is_row_major {
+        (b.reversed_axes(), a.reversed_axes(), c.reversed_axes())
+    } else {
+        (a, b, c)
+    };
+    if c.strides()[0] < 0 {
+        c.invert_axis(Axis(0));
+        a.invert_axis(Axis(0));
+    }
+    if c.strides()[1] < 0 {
+        c.invert_axis(Axis(1));
+        b.invert_axis(Axis(1));
+    }
+    if a.strides()[1] < 0 {
+        a.invert_axis(Axis(1));
+        b.invert_axis(Axis(0));
+    }
+    (a, b, c)
 }
 
 /// Rows scored together: every product has this many, the last block filled up with zeros.
@@ -144,6 +204,21 @@ mod tests {
                 matmul_add_here(a.mapv(|v| v as f32).view(), b.mapv(|v| v as f32).view(), c32.view_mut());
                 assert_eq!(c32.mapv(f64::from), plain(&a, &b) + 1.0);
             }
+        }
+    }
+
+    #[test]
+    fn operands_may_run_backwards() {
+        for backwards in 0..64u32 {
+            let is = |bit: u32| if backwards >> bit & 1 == 1 { -1 } else { 1 };
+            let (a, b) = (counting(33, 40, 0), counting(40, 31, 3));
+            let (a, b) = (a.slice(s![..;is(0), ..;is(1)]), b.slice(s![..;is(2), ..;is(3)]));
+            let mut whole = Array2::from_elem((33, 31), f64::NAN);
+            matmul(a, b, whole.slice_mut(s![..;is(4), ..;is(5)]));
+            assert_eq!(whole.slice(s![..;is(4), ..;is(5)]), plain(&a, &b), "{backwards:b}");
+            let mut columns = Array2::from_elem((31, 33), f64::NAN);
+            matmul(a, b, columns.slice_mut(s![..;is(4), ..;is(5)]).reversed_axes());
+            assert_eq!(columns.slice(s![..;is(4), ..;is(5)]).t(), plain(&a, &b), "{backwards:b} by columns");
         }
     }
 

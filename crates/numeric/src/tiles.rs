@@ -85,7 +85,7 @@ impl<T: Element> WithSimd for Multiply<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { self.blocks::<S, ROWS>(simd) } else { self.blocks::<S, 4>(simd) }
+        if const { S::REGISTER_COUNT >= 32 } { self.blocks::<S, ROWS>(simd) } else { self.blocks::<S, 4>(simd) }
     }
 }
 
@@ -322,7 +322,7 @@ impl<T: Element, F: TileWork<T, N>, const N: usize> WithSimd for Tiles<'_, T, F,
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { self.tiles::<S, ROWS>(simd) } else { self.tiles::<S, 4>(simd) }
+        if const { S::REGISTER_COUNT >= 32 } { self.tiles::<S, ROWS>(simd) } else { self.tiles::<S, 4>(simd) }
     }
 }
 
@@ -374,7 +374,7 @@ impl<T: Element> WithSimd for Transposed<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 { self.rows::<S, ROWS>(simd) } else { self.rows::<S, 4>(simd) }
+        if const { S::REGISTER_COUNT >= 32 } { self.rows::<S, ROWS>(simd) } else { self.rows::<S, 4>(simd) }
     }
 }
 

@@ -96,8 +96,7 @@ impl Learner {
         if !numbers.iter().all(|number| number.is_finite()) {
             return Err("weights must be finite numbers".to_owned());
         }
-        let mut numbers = numbers.iter();
-        network.for_each_number(|number| *number = numbers.next().copied().unwrap_or_default());
+        network.set_numbers(numbers);
         Ok(Self::with(settings, network))
     }
 
