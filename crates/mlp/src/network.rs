@@ -332,7 +332,9 @@ impl<T: Element> Network<T> {
     pub fn set_numbers(&mut self, numbers: &[T]) {
         let mut rest = numbers;
         for mut part in self.parts_mut() {
-            let Some((own, others)) = rest.split_at_checked(part.len()) else { panic!("too few numbers: {}", numbers.len()) };
+            let Some((own, others)) = rest.split_at_checked(part.len()) else {
+                panic!("too few numbers: {}", numbers.len())
+            };
             match part.as_slice_mut() {
                 Some(part) => part.copy_from_slice(own),
                 None => part.iter_mut().zip(own).for_each(|(number, own)| *number = *own),

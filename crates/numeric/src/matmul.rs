@@ -117,11 +117,8 @@ fn turned<'a, 'c, T>(
     c: ArrayViewMut2<'c, T>,
 ) -> (ArrayView2<'a, T>, ArrayView2<'a, T>, ArrayViewMut2<'c, T>) {
     let is_row_major = c.strides()[1].abs() < c.strides()[0].abs();
-    let (mut a, mut b, mut c) = if is_row_major {
-        (b.reversed_axes(), a.reversed_axes(), c.reversed_axes())
-    } else {
-        (a, b, c)
-    };
+    let (mut a, mut b, mut c) =
+        if is_row_major { (b.reversed_axes(), a.reversed_axes(), c.reversed_axes()) } else { (a, b, c) };
     if c.strides()[0] < 0 {
         c.invert_axis(Axis(0));
         a.invert_axis(Axis(0));

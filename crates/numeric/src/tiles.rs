@@ -106,7 +106,7 @@ impl<T: Element> Multiply<'_, '_, T> {
                     let first = band.first + row;
                     let numbers = left.numbers(block.start, first + R);
                     // Each line of the left operand is two of the cache.
-                    let starts = [numbers, &numbers[(PANEL / 2).min(numbers.len())..]];
+                    let starts = [0, PANEL / 2].map(|line| numbers.as_ptr().wrapping_add(line));
                     let ahead = Ahead { starts, stride: left.dim().0 * PANEL };
                     let out = &mut lines[rows.clone()];
                     tile::<T, S, R, 2>(simd, left, right.panel(id), block.clone(), first, out, ahead);
@@ -126,7 +126,7 @@ fn tile<T: Element, S: Simd, const R: usize, const A: usize>(
     block: Range<usize>,
     first: usize,
     out: &mut [Line<T>],
-    ahead: Ahead<'_, T, A>,
+    ahead: Ahead<T, A>,
 ) {
     let pairs: &[Pair<T, S>] = T::vectors::<S>(right.as_flattened()).as_chunks().0;
     let each_line = PANEL / lanes::<T, S>() / 2;
@@ -166,7 +166,7 @@ fn add<T: Element, S: Simd, const R: usize, const A: usize>(
     each_line: usize,
     half: usize,
     sums: &mut [Pair<T, S>; R],
-    ahead: Ahead<'_, T, A>,
+    ahead: Ahead<T, A>,
 ) {
     let mut held = *sums;
     let count = right.len() / each_line;
@@ -187,23 +187,27 @@ fn add<T: Element, S: Simd, const R: usize, const A: usize>(
     *sums = held;
 }
 
-/// out (R lines) += left (R lines) · right (32 lines).
+/// out (R lines) ← their sums over the lines of `right`, 32 numbers each, added to what is there where `adds`; `left` and its stride are
+/// those of [`add`].
 #[inline(always)]
-pub(crate) fn add_lines<T: Element, S: Simd, const R: usize>(
+pub(crate) fn sum_lines<T: Element, S: Simd, const R: usize, const A: usize>(
     simd: S,
-    left: &[Line<T>],
-    right: &[Line<T>; PANEL],
+    left: (&[T], usize),
+    right: &[T],
+    adds: bool,
     out: &mut [Line<T>],
+    ahead: Ahead<T, A>,
 ) {
-    let pairs: &[Pair<T, S>] = T::vectors::<S>(right.as_flattened()).as_chunks().0;
+    let pairs: &[Pair<T, S>] = T::vectors::<S>(right).as_chunks().0;
     let each_line = PANEL / lanes::<T, S>() / 2;
     for half in 0..each_line {
         let mut sums = [[T::splat(simd, T::zero()); 2]; R];
-        for (sum, line) in sums.iter_mut().zip(out.iter()) {
-            *sum = T::vectors::<S>(line).as_chunks().0[half];
+        if adds {
+            for (sum, line) in sums.iter_mut().zip(out.iter()) {
+                *sum = T::vectors::<S>(line).as_chunks().0[half];
+            }
         }
-        let ahead = Ahead { starts: [], stride: 0 };
-        add::<T, S, R, 0>(simd, (left.as_flattened(), 0), pairs, each_line, half, &mut sums, ahead);
+        add::<T, S, R, A>(simd, left, pairs, each_line, half, &mut sums, ahead);
         for (line, sum) in out.iter_mut().zip(sums) {
             T::vectors_mut::<S>(line).as_chunks_mut().0[half] = sum;
         }
@@ -224,19 +228,19 @@ fn add_one<T: Element, S: Simd, const R: usize>(simd: S, left: &[T], [b0, b1]: P
 /// one's numbers need from memory. Little by little, because a core has room for few lines at once and waits with all else when
 /// there are more.
 #[derive(Clone, Copy)]
-struct Ahead<'a, T, const A: usize> {
+pub(crate) struct Ahead<T, const A: usize> {
     /// The first line of the cache to fetch in each matrix; from there every second one.
-    starts: [&'a [T]; A],
+    pub(crate) starts: [*const T; A],
     /// Where the next panel's turn begins.
-    stride: usize,
+    pub(crate) stride: usize,
 }
 
-impl<T, const A: usize> Ahead<'_, T, A> {
+impl<T, const A: usize> Ahead<T, A> {
     /// The part that goes with the steps from `j`: one line of the cache of each matrix.
     #[inline(always)]
     fn fetch(&self, j: usize) {
         for start in self.starts {
-            prefetch(start.as_ptr().wrapping_add(j / PANEL * self.stride + j % PANEL / STEPS * PANEL));
+            prefetch(start.wrapping_add(j / PANEL * self.stride + j % PANEL / STEPS * PANEL));
         }
     }
 }
@@ -334,7 +338,7 @@ impl<T: Element, F: TileWork<T, N>, const N: usize> Tiles<'_, T, F, N> {
         for first in rows.clone().step_by(R) {
             let height = R.min(rows.end - first);
             let done = first - rows.start;
-            let starts = targets.each_ref().map(|lines| lines[(done + R).min(lines.len())..].as_flattened());
+            let starts = targets.each_ref().map(|lines| lines[(done + R).min(lines.len())..].as_ptr().cast());
             // Even lines of the cache with the first panel, odd ones with the second.
             let ahead = Ahead { starts, stride: PANEL / 2 };
             tile::<T, S, R, N>(simd, left, right, 0..left.n_panels(), first, &mut sums[..height], ahead);

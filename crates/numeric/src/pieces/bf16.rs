@@ -1,14 +1,15 @@
 //! Vectors of bfloat16: one instruction (AVX-512 BF16) adds to each of sixteen f32 the products of two pairs of numbers.
 //!
-//! A Zen 4 makes twice as many multiply-adds with it as of f32 (see [`super`]). It reads words as blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
+//! A Zen 4 makes twice as many multiply-adds with it as of f32 (see [`super`]), an Emerald Rapids fewer. It reads words as blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
 
 use super::{Ahead, Block, Half, PANEL, Side, Sums};
 use crate::tiles::prefetch;
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32,
-    _mm512_setzero_ps,
+    __cpuid, __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_permutexvar_epi16,
+    _mm512_set1_epi32, _mm512_setzero_ps,
 };
 use std::mem::transmute;
+use std::sync::LazyLock;
 
 /// Rows whose sums stay in registers.
 const ROWS: usize = 8;
@@ -29,6 +30,16 @@ const STEPS: usize = 4;
 /// Whether this processor has the instructions.
 pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Whether they multiply faster than f32: AMD's do, an Intel's did not: see [`super`].
+pub(super) fn pay() -> bool {
+    // Virtual machines take microseconds for the instruction.
+    static PAY: LazyLock<bool> = LazyLock::new(|| {
+        let vendor = __cpuid(0);
+        available() && [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
+    });
+    *PAY
 }
 
 /// Proof that it has.
