@@ -380,6 +380,43 @@ mod tests {
         Shape { inputs, hidden: hidden.to_vec(), batch_norm: false, blocks: Blocks::NONE, activation, classes }
     }
 
+    /// A network of all kinds of parts, one of its weights in the other order in memory, with numbers that count up.
+    fn counted() -> (Network<f64>, Vec<f64>) {
+        let with_all = Shape {
+            batch_norm: true,
+            blocks: Blocks { width: 4, count: 1, expansion: 2 },
+            ..shape(3, &[4], Activation::Relu, 2)
+        };
+        let mut network = Network::new(&with_all, Initialisation::Auto, Seed(1));
+        if let Some(Stage::Dense(dense)) = network.stages.first_mut() {
+            dense.affine.w = dense.affine.w.t().as_standard_layout().into_owned().reversed_axes();
+            assert!(dense.affine.w.as_slice().is_none());
+        }
+        let numbers = (0..network.numbers().len()).map(|i| i as f64).collect();
+        (network, numbers)
+    }
+
+    #[test]
+    fn numbers_that_are_taken_over_come_back_in_their_order() {
+        let (mut network, numbers) = counted();
+        network.set_numbers(&numbers);
+        assert_eq!(network.numbers(), numbers);
+    }
+
+    #[test]
+    #[should_panic = "too few numbers"]
+    fn too_few_numbers_are_refused() {
+        let (mut network, numbers) = counted();
+        network.set_numbers(&numbers[1..]);
+    }
+
+    #[test]
+    #[should_panic = "too many numbers"]
+    fn too_many_numbers_are_refused() {
+        let (mut network, numbers) = counted();
+        network.set_numbers(&[&numbers[..], &[0.0]].concat());
+    }
+
     fn scores(network: &Network<f64>, x: &Array2<f64>) -> Array2<f64> {
         let mut scores = Array2::zeros((x.nrows(), network.outputs()));
         network.scores_into(x.view(), scores.view_mut());

@@ -836,7 +836,7 @@ mod tests {
                 pulp::Arch::new().dispatch(Convert { side, lines, blocks: &mut expected });
                 assert_eq!(found[0].0, expected[0].0, "{side:?}");
             }
-            // Those of a right operand are unpacked as such, those of a left one as such.
+            // What is transposed becomes a left operand.
             let mut unpacked = [[0.0; PANEL]; PANEL];
             let unpack = if side == Side::Right { unpack_right } else { unpack_left };
             unpack(&found[0], &mut unpacked);

@@ -1,6 +1,7 @@
 //! Vectors of bfloat16: one instruction (AVX-512 BF16) adds to each of sixteen f32 the products of two pairs of numbers.
 //!
-//! A Zen 4 makes twice as many multiply-adds with it as of f32 (see [`super`]), an Emerald Rapids fewer. It reads words as blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
+//! A Zen 4 makes twice as many multiply-adds with it as of f32 (see [`super`]), an Emerald Rapids fewer. It reads
+//! words as blocks have them. Numbers and sums below 2⁻¹²⁶ count as 0.
 
 use super::{Ahead, Block, Half, PANEL, Side, Sums};
 use crate::tiles::prefetch;
